@@ -1,0 +1,26 @@
+"""One place to check arrays that come from outside: messages say the name, what was wanted and what was got."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+
+def check_array(name: str, array: Any, shape: Sequence[int | None], finite: bool = True) -> np.ndarray:
+    """Returns `array` as an ndarray after checking that it is numeric, of `shape` and finite.
+
+    shape: one entry an axis; None admits every length.
+    Raises TypeError for a non-numeric array, ValueError for a wrong shape or a NaN or infinite value.
+    """
+    array = np.asarray(array)
+    if array.dtype.kind not in "fiu":
+        raise TypeError(f"{name}: wanted numbers, got dtype {array.dtype}")
+    fits = array.ndim == len(shape) and all(
+        want is None or got == want for got, want in zip(array.shape, shape, strict=True)
+    )
+    if not fits:
+        wanted = "(" + ", ".join("any" if size is None else str(size) for size in shape) + ")"
+        raise ValueError(f"{name}: wanted shape {wanted}, got {array.shape}")
+    if finite and not np.isfinite(array).all():
+        raise ValueError(f"{name}: wanted finite numbers, got {int((~np.isfinite(array)).sum())} NaN or infinite")
+    return array

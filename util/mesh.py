@@ -1,0 +1,95 @@
+"""Meshes: the topology that all meshes of a data root share, and mesh files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from util.checks import check_array
+
+
+@dataclass(frozen=True)
+class Topology:
+    """What all meshes of a data root share.
+
+    template: (N, 3) float32 metres, the mesh of resources/example.obj
+    triangles: (F, 3) int32, counter-clockwise seen from outside
+    keypoints: (68,) int64 vertex indices in the iBUG order
+    mirror: (N,) int64, the vertex that each vertex becomes when the face is mirrored at x = 0
+    """
+
+    template: np.ndarray
+    triangles: np.ndarray
+    keypoints: np.ndarray
+    mirror: np.ndarray
+
+    @property
+    def num_vertices(self) -> int:
+        return len(self.template)
+
+
+def make_topology(template: np.ndarray, triangles: np.ndarray, keypoints: np.ndarray) -> Topology:
+    """Checks the three arrays, finds the mirror permutation and returns the topology.
+
+    Raises ValueError or TypeError where a shape or an index is wrong or the template is not mirror-symmetric.
+    """
+    template = check_array("template vertices", template, (None, 3)).astype(np.float32)
+    triangles = check_array("triangles", triangles, (None, 3))
+    keypoints = check_array("key points", keypoints, (68,))
+    for name, indices in (("triangles", triangles), ("key points", keypoints)):
+        if indices.dtype.kind not in "iu":
+            raise TypeError(f"{name}: wanted integers, got {indices.dtype}")
+        if len(template) == 0 or len(indices) == 0:
+            raise ValueError(f"{name}: wanted a mesh with vertices and triangles, got an empty one")
+        if indices.min() < 0 or indices.max() >= len(template):
+            raise ValueError(
+                f"{name}: wanted vertex indices 0..{len(template) - 1}, got {indices.min()}..{indices.max()}"
+            )
+    return Topology(template, triangles.astype(np.int32), keypoints.astype(np.int64), find_mirror(template))
+
+
+def find_mirror(template: np.ndarray) -> np.ndarray:
+    """(N,) int64: for each vertex of an x-symmetric template (N, 3) the index of its mirror image.
+
+    Raises ValueError where pairing each vertex with the one nearest to its mirror image is not one to one.
+    """
+    _, mirror = cKDTree(template).query(template * np.float32([-1, 1, 1]))
+    unpaired = mirror[mirror] != np.arange(len(template))
+    if unpaired.any():
+        raise ValueError(f"template: wanted a mesh symmetric at x = 0, got {int(unpaired.sum())} unpaired vertices")
+    return mirror.astype(np.int64)
+
+
+def read_obj(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """Reads a triangle mesh from a Wavefront .obj: vertices (N, 3) float32 and triangles (F, 3) int32, 0-based.
+
+    Texture and normal indices, groups and materials are passed over. Raises FileNotFoundError, or ValueError that
+    names file and line where a vertex or a face cannot be read or a face is no triangle.
+    """
+    vertices, triangles = [], []
+    with open(path, encoding="utf-8", errors="replace") as file:
+        for number, line in enumerate(file, start=1):
+            kind, *fields = line.split() or [""]
+            try:
+                if kind == "v":
+                    vertices.append([float(field) for field in fields[:3]])
+                elif kind == "f":
+                    triangles.append([int(field.split("/")[0]) for field in fields])
+            except ValueError as error:
+                raise ValueError(f"{path}, line {number}: cannot read {line.strip()!r} ({error})") from None
+            if kind == "f" and len(fields) != 3:
+                raise ValueError(f"{path}, line {number}: wanted a triangle, got a face with {len(fields)} corners")
+    if not vertices or not triangles:
+        raise ValueError(f"{path}: wanted vertices and faces, got {len(vertices)} and {len(triangles)}")
+    return (
+        check_array(f"{path}: vertices", vertices, (None, 3)).astype(np.float32),
+        np.asarray(triangles, dtype=np.int32) - 1,
+    )
+
+
+def write_obj(path: str | Path, vertices: np.ndarray, triangles: np.ndarray) -> None:
+    """Writes vertices (N, 3) and 0-based triangles (F, 3) as a Wavefront .obj; six decimals are micrometres."""
+    with open(path, "w", encoding="utf-8", newline="\n") as file:
+        file.writelines(f"v {x:.6f} {y:.6f} {z:.6f}\n" for x, y, z in vertices)
+        file.writelines(f"f {a} {b} {c}\n" for a, b, c in np.asarray(triangles) + 1)
