@@ -5,12 +5,14 @@ from typing import Any
 
 import numpy as np
 
+from util.errors import InputError
+
 
 def check_array(name: str, array: Any, shape: Sequence[int | None], finite: bool = True) -> np.ndarray:
     """Returns `array` as an ndarray after checking that it is numeric, of `shape` and finite.
 
     shape: one entry an axis; None admits every length.
-    Raises TypeError for a non-numeric array, ValueError for a wrong shape or a NaN or infinite value.
+    Raises TypeError for a non-numeric array, InputError (a ValueError) for a wrong shape or a NaN or infinite value.
     """
     array = np.asarray(array)
     if array.dtype.kind not in "fiu":
@@ -20,7 +22,7 @@ def check_array(name: str, array: Any, shape: Sequence[int | None], finite: bool
     )
     if not fits:
         wanted = "(" + ", ".join("any" if size is None else str(size) for size in shape) + ")"
-        raise ValueError(f"{name}: wanted shape {wanted}, got {array.shape}")
+        raise InputError(f"{name}: wanted shape {wanted}, got {array.shape}")
     if finite and not np.isfinite(array).all():
-        raise ValueError(f"{name}: wanted finite numbers, got {int((~np.isfinite(array)).sum())} NaN or infinite")
+        raise InputError(f"{name}: wanted finite numbers, got {int((~np.isfinite(array)).sum())} NaN or infinite")
     return array

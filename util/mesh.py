@@ -7,6 +7,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from util.checks import check_array
+from util.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,9 @@ def make_topology(template: np.ndarray, triangles: np.ndarray, keypoints: np.nda
         if indices.dtype.kind not in "iu":
             raise TypeError(f"{name}: wanted integers, got {indices.dtype}")
         if len(template) == 0 or len(indices) == 0:
-            raise ValueError(f"{name}: wanted a mesh with vertices and triangles, got an empty one")
+            raise InputError(f"{name}: wanted a mesh with vertices and triangles, got an empty one")
         if indices.min() < 0 or indices.max() >= len(template):
-            raise ValueError(
+            raise InputError(
                 f"{name}: wanted vertex indices 0..{len(template) - 1}, got {indices.min()}..{indices.max()}"
             )
     return Topology(template, triangles.astype(np.int32), keypoints.astype(np.int64), find_mirror(template))
@@ -57,7 +58,7 @@ def find_mirror(template: np.ndarray) -> np.ndarray:
     _, mirror = cKDTree(template).query(template * np.float32([-1, 1, 1]))
     unpaired = mirror[mirror] != np.arange(len(template))
     if unpaired.any():
-        raise ValueError(f"template: wanted a mesh symmetric at x = 0, got {int(unpaired.sum())} unpaired vertices")
+        raise InputError(f"template: wanted a mesh symmetric at x = 0, got {int(unpaired.sum())} unpaired vertices")
     return mirror.astype(np.int64)
 
 
@@ -77,11 +78,11 @@ def read_obj(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
                 elif kind == "f":
                     triangles.append([int(field.split("/")[0]) for field in fields])
             except ValueError as error:
-                raise ValueError(f"{path}, line {number}: cannot read {line.strip()!r} ({error})") from None
+                raise InputError(f"{path}, line {number}: cannot read {line.strip()!r} ({error})") from None
             if kind == "f" and len(fields) != 3:
-                raise ValueError(f"{path}, line {number}: wanted a triangle, got a face with {len(fields)} corners")
+                raise InputError(f"{path}, line {number}: wanted a triangle, got a face with {len(fields)} corners")
     if not vertices or not triangles:
-        raise ValueError(f"{path}: wanted vertices and faces, got {len(vertices)} and {len(triangles)}")
+        raise InputError(f"{path}: wanted vertices and faces, got {len(vertices)} and {len(triangles)}")
     return (
         check_array(f"{path}: vertices", vertices, (None, 3)).astype(np.float32),
         np.asarray(triangles, dtype=np.int32) - 1,

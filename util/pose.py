@@ -10,6 +10,7 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from util.checks import check_array
+from util.errors import InputError
 
 
 def pose_to_6dof(R_t: np.ndarray) -> np.ndarray:
@@ -47,6 +48,14 @@ def pose_from_6dof_tensor(six: torch.Tensor) -> torch.Tensor:
     return torch.stack([torch.stack(row, dim=1) for row in rows], dim=1)
 
 
+def pose_to_6dof_tensor(R_t: torch.Tensor) -> torch.Tensor:
+    """The differentiable twin of `pose_to_6dof`: (B, 4, 4) to (B, 6), pitch within +-90 degrees."""
+    pitch = torch.asin(R_t[:, 1, 2].clamp(-1.0, 1.0))
+    yaw = torch.atan2(-R_t[:, 0, 2], R_t[:, 2, 2])
+    roll = torch.atan2(-R_t[:, 1, 0], R_t[:, 1, 1])
+    return torch.cat([torch.stack([pitch, yaw, roll], dim=1), R_t[:, 3, :3]], dim=1)
+
+
 def check_pose(name: str, R_t: np.ndarray) -> np.ndarray:
     """Returns R_t as float64 after checking that it is a (4, 4) rigid pose of something in front of the camera.
 
@@ -55,14 +64,14 @@ def check_pose(name: str, R_t: np.ndarray) -> np.ndarray:
     """
     R_t = check_array(name, R_t, (4, 4)).astype(np.float64)
     if not np.allclose(R_t[:, 3], [0, 0, 0, 1], atol=1e-6):
-        raise ValueError(f"{name}: wanted a last column of 0, 0, 0, 1 (row-vector form), got {R_t[:, 3].tolist()}")
+        raise InputError(f"{name}: wanted a last column of 0, 0, 0, 1 (row-vector form), got {R_t[:, 3].tolist()}")
     rotation = R_t[:3, :3]
     error = np.abs(rotation @ rotation.T - np.eye(3)).max()
     if error > 1e-3 or np.linalg.det(rotation) < 0:
-        raise ValueError(
+        raise InputError(
             f"{name}: wanted a rotation in [:3, :3], got determinant {np.linalg.det(rotation):.4f} and "
             f"an orthonormality error of {error:.4g}"
         )
     if R_t[3, 2] >= 0:
-        raise ValueError(f"{name}: wanted tz < 0 (the camera looks down -z), got {R_t[3, 2]:.6g}")
+        raise InputError(f"{name}: wanted tz < 0 (the camera looks down -z), got {R_t[3, 2]:.6g}")
     return R_t

@@ -1,0 +1,50 @@
+"""Sim3DR: triangle meshes to pictures, on the processor, without a graphics card. Needs numpy alone.
+
+It keeps the names and meanings of the module of that name in 3DDFA_V2 (rasterize, get_normal, RenderPipeline) and adds
+what training data and overlays need (rasterize_buffers, interpolate, render_texture). This is its specification.
+
+Picture. (H, W) or (H, W, C), row 0 at the top. x runs right, y runs down, in pixels; the centre of the pixel in row i
+and column j is at x = j, y = i. Where image coordinates count from the picture's top left corner (pixel j covers
+[j, j + 1)), subtract 0.5 first. Channels are drawn in the order in which they come: nothing here knows RGB from BGR.
+
+Vertices. (N, 3) float32: x and y as above, z the depth: larger is nearer. Other number types are converted to float32,
+and float32 is what is drawn, exactly: nothing is snapped to a grid.
+
+Coverage. A pixel belongs to a triangle if its centre lies inside. A centre exactly on an edge belongs to it if the
+inside is to the right of that edge (a left edge), or right below it where the edge is level (a top edge). The test is
+exact for every float32 coordinate, so triangles that meet at an edge or a corner leave no hole and draw no pixel twice,
+and no coordinate is too large. Both windings are drawn; triangles without area are not. No antialiasing, and no
+clipping in depth.
+
+Weights. The barycentric coordinates b of the centre, in the order of the triangle's corners, not negative, summing to
+1 up to rounding. With w they are perspective-correct: (b_i / w_i) / sum_k (b_k / w_k), w being each vertex's distance
+along the view direction, in any unit. Depth is sum_i b_i z_i under the same weights, rounded to float32.
+
+Order. The pixel shows the triangle with the largest depth; among equal ones, that with the lowest index. The result
+depends on nothing but the arguments.
+
+Dropped. Triangles with a vertex that has NaN or infinity in x, y, z or w, or, with w, w <= 0 (at or behind the camera).
+A float64 too large for float32 counts as infinite.
+
+Drawing. Colours are floats in 0..1 and come out as 255 * c, clipped to 0..255 and rounded to the nearest, halves up;
+NaN comes out as 0. (3DDFA_V2 cuts off in place of rounding, at most one level lower, and wraps what is beyond 0..1.)
+
+Arguments. What is not an array of the wanted kind and shape, or has indices out of range, raises TypeError or
+ValueError. None is ever changed: the drawing functions return new pictures (3DDFA_V2 draws into bg). `out`, where a
+function has it (rasterize_buffers, interpolate), must be writable, of the exact type and shape, in C order, and apart
+from the other arguments. The work is done with Python's global lock released; do not change an array while a call in
+another thread reads it.
+"""
+
+from .lighting import RenderPipeline
+from .rasterizer import RasterBuffers, get_normal, interpolate, rasterize, rasterize_buffers, render_texture
+
+__all__ = [
+    "RasterBuffers",
+    "RenderPipeline",
+    "get_normal",
+    "interpolate",
+    "rasterize",
+    "rasterize_buffers",
+    "render_texture",
+]

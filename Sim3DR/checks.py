@@ -1,0 +1,100 @@
+"""What stands between a caller's arrays and the compiled kernel, which checks nothing itself.
+
+Each helper returns the array as the kernel reads it (native byte order, aligned, C order), without a copy where it is
+so already, or raises TypeError (kind of value) or ValueError (shape, range) that names the argument, what was wanted
+and what was got. Nothing here writes into an argument.
+"""
+
+import operator
+
+import numpy as np
+
+# Pixel indices stay exact in the kernel's arithmetic far beyond this; it keeps a mistyped size from filling the memory.
+MAXIMUM_SIDE = 1 << 16
+
+
+def _as_array(name, value, kinds, wanted):
+    array = np.asarray(value)
+    if array.dtype.kind not in kinds:
+        raise TypeError(f"{name}: wanted {wanted}, got {array.dtype} (a {type(value).__name__})")
+    return array
+
+
+def check_shape(name, array, wanted):
+    """Raises ValueError unless array.shape fits `wanted`, a tuple of sizes and of letters that stand for any size."""
+    fits = array.ndim == len(wanted) and all(
+        isinstance(want, str) or want == got for want, got in zip(wanted, array.shape, strict=True)
+    )
+    if not fits:
+        letters = ", ".join(str(want) for want in wanted) + ("," if len(wanted) == 1 else "")
+        raise ValueError(f"{name}: wanted shape ({letters}), got {array.shape}")
+
+
+def _native(array, dtype):
+    # A float64 beyond float32's range becomes infinite, which the kernel drops; that is no cause for a warning.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.require(array, dtype=dtype, requirements=["C", "A"])
+
+
+def check_floats(name, value, shape, kinds="fiu"):
+    """`value` as float32 of the given shape; other floats and, with "iu" among `kinds`, whole numbers are converted."""
+    wanted = "numbers" if "i" in kinds else "floating-point numbers"
+    array = _as_array(name, value, kinds, wanted)
+    check_shape(name, array, shape)
+    return _native(array, np.float32)
+
+
+def check_triangles(name, value, vertex_count):
+    """`value` as (F, 3) int32, with every index in 0..vertex_count - 1."""
+    array = np.asarray(value)
+    if array.size == 0 and array.dtype.kind == "f":
+        array = array.astype(np.int32)  # an empty list has no integer type of its own
+    array = _as_array(name, array, "iu", "whole numbers")
+    check_shape(name, array, ("F", 3))
+    if len(array) > np.iinfo(np.int32).max:
+        raise ValueError(f"{name}: wanted fewer than 2**31 triangles, got {len(array)}")
+    if array.size:
+        low, high = array.min(), array.max()
+        if low < 0 or high >= vertex_count:
+            raise ValueError(f"{name}: wanted indices of {vertex_count} vertices, got {low}..{high}")
+    return _native(array, np.int32)
+
+
+def check_side(name, value):
+    """`value` as the int that it is, 1..MAXIMUM_SIDE pixels."""
+    if isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name}: wanted a whole number of pixels, got {value}")
+    try:
+        side = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name}: wanted a whole number of pixels, got {value!r}") from None
+    if not 1 <= side <= MAXIMUM_SIDE:
+        raise ValueError(f"{name}: wanted 1..{MAXIMUM_SIDE}, got {side}")
+    return side
+
+
+def check_picture(name, value, channels="C"):
+    """`value` as a (H, W, channels) uint8 array with at least one pixel; not copied, whatever its order."""
+    array = np.asarray(value)
+    if array.dtype != np.uint8:
+        raise TypeError(f"{name}: wanted uint8, got {array.dtype} (a {type(value).__name__})")
+    check_shape(name, array, ("H", "W", channels))
+    if array.size == 0:
+        raise ValueError(f"{name}: wanted at least one pixel and one channel, got {array.shape}")
+    return array
+
+
+def check_out(name, out, shape, dtype, inputs):
+    """Raises unless `out` can be written in place: exact type and shape, C order, writable, apart from all inputs."""
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"{name}: wanted a numpy array, got a {type(out).__name__}")
+    if out.dtype != dtype:
+        raise TypeError(f"{name}: wanted {np.dtype(dtype)}, got {out.dtype}")
+    check_shape(name, out, shape)
+    if not (out.flags.c_contiguous and out.flags.aligned):
+        raise ValueError(f"{name}: wanted an aligned array in C order, got strides {out.strides}")
+    if not out.flags.writeable:
+        raise ValueError(f"{name}: wanted a writable array, got a read-only one")
+    for other, array in inputs.items():
+        if array is not None and np.may_share_memory(out, array):
+            raise ValueError(f"{name}: wanted memory of its own, got an array that overlaps {other}")

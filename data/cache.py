@@ -1,0 +1,74 @@
+"""cache/, which step01 writes and the later steps read: what was found out about a data root once and for all.
+
+    source.json          which data root (path and fingerprint) and how it was split
+    train_list.csv, val_list.csv
+    rejected.csv         the bad samples, each with its reason
+    label_mean_std.npz   label_6dof_mean, label_6dof_std (6,), verts_mean (N, 3), of the training fold
+    topology.npz         template, triangles, keypoints, mirror, projection, image_size (width, height)
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from data.wcpa import SampleId, WcpaRoot, read_sample_list
+from util.errors import InputError
+from util.mesh import Topology
+from util.statistics import LabelStatistics
+
+FILES = ("source.json", "train_list.csv", "val_list.csv", "label_mean_std.npz", "topology.npz")
+
+
+@dataclass(frozen=True)
+class Cache:
+    """The cache in memory. projection: (4, 4) float64; image_size: width and height in pixels."""
+
+    train: list[SampleId]
+    val: list[SampleId]
+    topology: Topology
+    statistics: LabelStatistics
+    projection: np.ndarray
+    image_size: tuple[int, int]
+
+
+def split_subjects(samples: list[SampleId], fold: int, num_folds: int = 5) -> tuple[list[SampleId], list[SampleId]]:
+    """Splits the images by subject into a training and a validation list.
+
+    The subjects, in the order of their first appearance, are shuffled and cut as scikit-learn's
+    KFold(num_folds, shuffle=True, random_state=0) does; `fold` (0-based) is validation. This is the published split.
+    Raises InputError where there are fewer subjects than folds.
+    """
+    subjects = list(dict.fromkeys(sample.subject for sample in samples))
+    if len(subjects) < num_folds:
+        raise InputError(f"split: wanted at least {num_folds} subjects for {num_folds} folds, got {len(subjects)}")
+    order = np.arange(len(subjects))
+    np.random.RandomState(0).shuffle(order)
+    validation = {subjects[index] for index in np.array_split(order, num_folds)[fold]}
+    train = [sample for sample in samples if sample.subject not in validation]
+    return train, [sample for sample in samples if sample.subject in validation]
+
+
+def read_cache(directory: str | Path, root: WcpaRoot) -> Cache:
+    """Reads the cache of `root`. Raises FileNotFoundError where step01 has not run, InputError for another root's."""
+    directory = Path(directory)
+    missing = [name for name in FILES if not (directory / name).is_file()]
+    if missing:
+        raise FileNotFoundError(f"cache {directory}: no {', '.join(missing)}; run step01_preparation.py first")
+    source = json.loads((directory / "source.json").read_text())
+    if source["fingerprint"] != root.fingerprint():
+        raise InputError(
+            f"cache {directory} belongs to another data root: wanted {root.root}, got one made from "
+            f"{source['data_root']}; run step01_preparation.py again or choose another --cache_dir"
+        )
+    arrays = np.load(directory / "topology.npz")
+    labels = np.load(directory / "label_mean_std.npz")
+    return Cache(
+        train=read_sample_list(directory / "train_list.csv"),
+        val=read_sample_list(directory / "val_list.csv"),
+        topology=Topology(*(arrays[name] for name in ("template", "triangles", "keypoints", "mirror"))),
+        statistics=LabelStatistics(labels["label_6dof_mean"], labels["label_6dof_std"], labels["verts_mean"]),
+        projection=arrays["projection"],
+        image_size=(int(arrays["image_size"][0]), int(arrays["image_size"][1])),
+    )

@@ -1,0 +1,98 @@
+"""The check of a whole data root: every sample is read once, bad ones are told apart with their reason."""
+
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from data.wcpa import SampleId, WcpaRoot
+from util.errors import InputError
+from util.pose import pose_to_6dof
+from util.statistics import LabelStatistics
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What every sample of a data root must have: vertices, image size (width, height) and, or not, a label."""
+
+    num_vertices: int
+    image_size: tuple[int, int]
+    labelled: bool
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The check of one sample. reason: why it is bad, or empty. six (6,) and verts (N, 3): its label, if it has one."""
+
+    sample: SampleId
+    reason: str = ""
+    six: np.ndarray | None = None
+    verts: np.ndarray | None = None
+
+
+def usual_image_size(root: WcpaRoot, samples: list[SampleId], probes: int = 25) -> tuple[int, int]:
+    """Width and height of most of a few images spread over the list. Raises InputError where none can be read."""
+    sizes = []
+    for sample in samples[:: max(1, len(samples) // probes)]:
+        try:
+            height, width = root.read_image(sample).shape[:2]
+        except (InputError, FileNotFoundError):
+            continue  # the check of all samples, which comes next, names it
+        sizes.append((width, height))
+    if not sizes:
+        raise InputError(f"data root {root.root}: none of the images that were tried can be read")
+    return max(dict.fromkeys(sizes), key=sizes.count)
+
+
+def check_sample(root: WcpaRoot, expected: Expected, sample: SampleId) -> Finding:
+    """Reads one sample whole and says what is wrong with it, if anything is."""
+    try:
+        record = root.read(sample, expected.num_vertices, expected.labelled)
+    except FileNotFoundError as error:
+        return Finding(sample, f"{error.filename}: no such file")
+    except InputError as error:
+        return Finding(sample, str(error))
+    height, width = record.image.shape[:2]
+    low, high = record.landmarks.min(axis=0), record.landmarks.max(axis=0)
+    if (width, height) != expected.image_size:
+        wanted = "{}x{}".format(*expected.image_size)
+        return Finding(sample, f"{root.image_path(sample)}: wanted {wanted} like the others, got {width}x{height}")
+    if (low == high).any():
+        return Finding(sample, f"{root.landmarks_path(sample)}: wanted a face, got 68 points on one line")
+    if low[0] >= width or low[1] >= height or (high <= 0).any():
+        return Finding(sample, f"{root.landmarks_path(sample)}: all 68 points lie outside the {width}x{height} image")
+    six = pose_to_6dof(record.R_t) if expected.labelled else None
+    return Finding(sample, "", six, record.verts)
+
+
+def check_samples(root: WcpaRoot, samples: list[SampleId], expected: Expected, num_workers: int) -> Iterator[Finding]:
+    """The findings of all samples in the order of the list; read by `num_workers` processes, or in this one for 0."""
+    check = partial(check_sample, root, expected)
+    if num_workers == 0:
+        yield from map(check, samples)
+        return
+    with ProcessPoolExecutor(num_workers) as pool:
+        yield from pool.map(check, samples, chunksize=16)
+
+
+class StatisticsAccumulator:
+    """Label statistics of the training fold, one finding after the other, in the memory of one mesh."""
+
+    def __init__(self) -> None:
+        self.sixes: list[np.ndarray] = []
+        self.verts_sum: np.ndarray | float = 0.0
+
+    def add(self, finding: Finding) -> None:
+        self.sixes.append(finding.six)
+        self.verts_sum = self.verts_sum + finding.verts.astype(np.float64)
+
+    def result(self) -> LabelStatistics:
+        """Means, and standard deviations with n in the denominator. Raises InputError where nothing varies."""
+        sixes = np.array(self.sixes)
+        deviations = sixes.std(axis=0) if len(sixes) else np.zeros(6)
+        if not (deviations > 0).all():
+            raise InputError(f"labels: wanted poses that vary, got {len(sixes)} with deviations {deviations.tolist()}")
+        mean, verts = sixes.mean(axis=0), self.verts_sum / len(sixes)
+        return LabelStatistics(*(array.astype(np.float32) for array in (mean, deviations, verts)))

@@ -1,0 +1,194 @@
+"""The mean head as a sculpture: smoothly joined primitives, given as a signed distance to the skin.
+
+Metres; origin inside the head, +x the face's left, +y up, +z out of the face. Every number below is a place or a
+size on an average adult head, put down by eye and by textbook proportions. The sculpture is symmetric: it is
+evaluated at |x|, and paired primitives are given on the left side (+x) only.
+"""
+
+import numpy as np
+
+# The rays of the chart leave from here; the head without its ears is star-shaped about it.
+HEAD_CENTRE = np.array([0.0, 0.0, -0.035])
+# Eyeball of the left eye: centre and radius; the lids lie LID_THICKNESS outside it.
+EYE_CENTRE = np.array([0.0315, 0.0210, 0.0315])
+EYE_RADIUS = 0.0125
+LID_THICKNESS = 0.0011
+
+_MIDLINE_ROUNDING = 0.0015  # |x| is rounded off within this distance of the midline, which leaves no crease there
+
+
+def smooth_min(a: np.ndarray, b: np.ndarray, width: float) -> np.ndarray:
+    """The smaller of two distances, rounded where they differ by less than `width` metres."""
+    overlap = np.maximum(width - np.abs(a - b), 0.0) / width
+    return np.minimum(a, b) - overlap * overlap * (width / 4)
+
+
+def smooth_max(a: np.ndarray, b: np.ndarray, width: float) -> np.ndarray:
+    """The larger of two distances, rounded where they differ by less than `width` metres."""
+    return -smooth_min(-a, -b, width)
+
+
+def ellipsoid(points: np.ndarray, centre, radii, pitch: float = 0.0, yaw: float = 0.0) -> np.ndarray:
+    """Signed distance (first order) to an ellipsoid, turned by pitch about x, then yaw about y (radians)."""
+    local = points - np.asarray(centre)
+    if yaw:
+        c, s = np.cos(yaw), np.sin(yaw)
+        local = np.stack([c * local[:, 0] - s * local[:, 2], local[:, 1], s * local[:, 0] + c * local[:, 2]], 1)
+    if pitch:
+        c, s = np.cos(pitch), np.sin(pitch)
+        local = np.stack([local[:, 0], c * local[:, 1] + s * local[:, 2], -s * local[:, 1] + c * local[:, 2]], 1)
+    scaled = local / np.asarray(radii)
+    size = np.sqrt(np.einsum("ij,ij->i", scaled, scaled)) + 1e-9
+    scaled /= np.asarray(radii)
+    return size * (size - 1.0) / (np.sqrt(np.einsum("ij,ij->i", scaled, scaled)) + 1e-9)
+
+
+def capsule(points: np.ndarray, start, end, radius_start: float, radius_end: float) -> np.ndarray:
+    """Signed distance (first order) to a capsule whose radius goes linearly from start to end."""
+    start, axis = np.asarray(start), np.asarray(end) - np.asarray(start)
+    local = points - start
+    along = np.clip(local @ axis / (axis @ axis), 0.0, 1.0)
+    gap = local - along[:, None] * axis
+    return np.sqrt(np.einsum("ij,ij->i", gap, gap)) - (radius_start + (radius_end - radius_start) * along)
+
+
+def tube(points: np.ndarray, path: np.ndarray, joint: float) -> np.ndarray:
+    """Signed distance to a chain of capsules; path (P, 4) of x, y, z, radius; `joint` rounds where two meet."""
+    distance = None
+    for a, b in zip(path[:-1], path[1:], strict=True):
+        piece = capsule(points, a[:3], b[:3], a[3], b[3])
+        distance = piece if distance is None else smooth_min(distance, piece, joint)
+    return distance
+
+
+# Skull, jaw and flesh: (centre, radii, pitch, yaw, width of the join)
+_MASSES = (
+    # cranium: long and egg-shaped, widest behind the ears
+    ((0.0, 0.048, -0.042), (0.0745, 0.0935, 0.0925), 0.0, 0.0, 0.0),
+    ((0.030, 0.052, -0.070), (0.046, 0.060, 0.056), 0.0, 0.0, 0.030),
+    # forehead
+    ((0.0, 0.056, 0.000), (0.0600, 0.060, 0.0560), -0.12, 0.0, 0.030),
+    ((0.020, 0.070, 0.018), (0.030, 0.026, 0.0330), 0.0, 0.25, 0.030),
+    # upper jaw with the muzzle in front of it
+    ((0.0, -0.020, 0.003), (0.0560, 0.052, 0.0480), 0.0, 0.0, 0.024),
+    ((0.0, -0.040, 0.024), (0.0310, 0.026, 0.0330), 0.0, 0.0, 0.020),
+    # cheekbone and its arch towards the ear
+    ((0.0440, 0.0000, 0.0210), (0.0190, 0.0130, 0.0165), 0.0, 0.75, 0.022),
+    # cheek
+    ((0.0360, -0.0280, 0.0150), (0.0230, 0.0260, 0.0260), 0.0, 0.60, 0.022),
+)
+_BONES = (
+    # (start, end, radii, width of the join)
+    ((0.0560, 0.006, -0.002), (0.0620, 0.004, -0.034), (0.0085, 0.0090), 0.020),  # zygomatic arch
+    ((0.0520, -0.010, -0.026), (0.0465, -0.058, -0.012), (0.0150, 0.0125), 0.020),  # ramus of the jaw
+    ((0.0465, -0.058, -0.012), (0.0160, -0.0745, 0.0330), (0.0125, 0.0120), 0.016),  # body of the jaw
+    ((0.0080, -0.0735, 0.0385), (0.0, -0.0735, 0.0395), (0.0135, 0.0140), 0.014),  # chin
+    ((0.0080, 0.0385, 0.0465), (0.0300, 0.0425, 0.0420), (0.0065, 0.0065), 0.014),  # brow ridge
+    ((0.0300, 0.0425, 0.0420), (0.0470, 0.0350, 0.0265), (0.0065, 0.0060), 0.014),
+)
+
+
+def _head(points: np.ndarray) -> np.ndarray:
+    distance = None
+    for centre, radii, pitch, yaw, join in _MASSES:
+        mass = ellipsoid(points, centre, radii, pitch, yaw)
+        distance = mass if distance is None else smooth_min(distance, mass, join)
+    for start, end, (radius_start, radius_end), join in _BONES:
+        distance = smooth_min(distance, capsule(points, start, end, radius_start, radius_end), join)
+    return distance
+
+
+def _neck(points: np.ndarray) -> np.ndarray:
+    distance = capsule(points, (0.0, -0.030, -0.052), (0.0, -0.230, -0.062), 0.0520, 0.0560)
+    for start, end, radii, join in (
+        ((0.054, -0.030, -0.062), (0.014, -0.168, -0.008), (0.0100, 0.0085), 0.018),  # sternomastoid
+        ((0.030, -0.040, -0.095), (0.095, -0.190, -0.085), (0.0220, 0.0300), 0.040),  # trapezius
+        ((0.0, -0.105, -0.012), (0.0, -0.155, -0.018), (0.0110, 0.0110), 0.014),  # larynx
+    ):
+        distance = smooth_min(distance, capsule(points, start, end, *radii), join)
+    return distance
+
+
+def _nose(points: np.ndarray, distance: np.ndarray) -> np.ndarray:
+    # side walls, then bridge, ball of the tip, wings, columella; last the nostrils are taken out
+    side = capsule(points, (0.0, 0.0220, 0.0385), (0.0050, -0.0120, 0.0480), 0.0090, 0.0125)
+    distance = smooth_min(distance, side, 0.010)
+    bridge = capsule(points, (0.0, 0.0300, 0.0475), (0.0, 0.0050, 0.0590), 0.0068, 0.0062)
+    bridge = smooth_min(bridge, capsule(points, (0.0, 0.0050, 0.0590), (0.0, -0.0095, 0.0660), 0.0062, 0.0080), 0.010)
+    distance = smooth_min(distance, bridge, 0.008)
+    tip = ellipsoid(points, (0.0, -0.0125, 0.0668), (0.0098, 0.0088, 0.0096))
+    distance = smooth_min(distance, tip, 0.008)
+    wing = ellipsoid(points, (0.0108, -0.0152, 0.0575), (0.0066, 0.0068, 0.0108), 0.0, 0.35)
+    distance = smooth_min(distance, wing, 0.0045)
+    columella = capsule(points, (0.0, -0.0170, 0.0680), (0.0, -0.0215, 0.0565), 0.0042, 0.0042)
+    distance = smooth_min(distance, columella, 0.005)
+    nostril = capsule(points, (0.0062, -0.0215, 0.0655), (0.0078, -0.0205, 0.0580), 0.0024, 0.0030)
+    return smooth_max(distance, -nostril, 0.0025)
+
+
+def _mouth(points: np.ndarray, distance: np.ndarray) -> np.ndarray:
+    philtrum = capsule(points, (0.0, -0.0265, 0.0600), (0.0, -0.0345, 0.0635), 0.0022, 0.0030)
+    distance = smooth_max(distance, -philtrum, 0.006)
+    upper = tube(points, UPPER_LIP, 0.004)
+    lower = tube(points, LOWER_LIP, 0.004)
+    distance = smooth_min(distance, upper, 0.0045)
+    distance = smooth_min(distance, lower, 0.0060)
+    fold = capsule(points, (0.0, -0.0600, 0.0650), (0.0140, -0.0585, 0.0590), 0.0085, 0.0070)
+    return smooth_max(distance, -fold, 0.010)
+
+
+# Lip rolls from the midline to the corner: x, y, z, radius
+UPPER_LIP = np.array(
+    [
+        (0.0, -0.0408, 0.0575, 0.0049),
+        (0.0060, -0.0400, 0.0570, 0.0048),
+        (0.0140, -0.0415, 0.0532, 0.0040),
+        (0.0225, -0.0440, 0.0465, 0.0026),
+    ]
+)
+LOWER_LIP = np.array(
+    [
+        (0.0, -0.0492, 0.0552, 0.0058),
+        (0.0080, -0.0488, 0.0540, 0.0055),
+        (0.0155, -0.0470, 0.0505, 0.0042),
+        (0.0225, -0.0448, 0.0463, 0.0026),
+    ]
+)
+
+
+def _eyes(points: np.ndarray, distance: np.ndarray) -> np.ndarray:
+    # the socket is taken out, then the lids are laid over the eyeball
+    socket = ellipsoid(points, (0.0310, 0.0235, 0.0520), (0.0185, 0.0105, 0.0145), 0.0, 0.35)
+    distance = smooth_max(distance, -socket, 0.016)
+    corner = ellipsoid(points, (0.0150, 0.0200, 0.0520), (0.0060, 0.0080, 0.0100))
+    distance = smooth_max(distance, -corner, 0.010)
+    lids = ellipsoid(points, EYE_CENTRE, np.full(3, EYE_RADIUS + LID_THICKNESS))
+    return smooth_min(distance, lids, 0.0045)
+
+
+def skin_distance(points: np.ndarray) -> np.ndarray:
+    """(N,) metres from the skin of the mean head, ears apart, at points (N, 3); negative inside."""
+    points = np.array(points, dtype=float)
+    points[:, 0] = np.sqrt(points[:, 0] ** 2 + _MIDLINE_ROUNDING**2) - _MIDLINE_ROUNDING
+    distance = smooth_min(_head(points), _neck(points), 0.022)
+    distance = _eyes(points, distance)
+    distance = _nose(points, distance)
+    return _mouth(points, distance)
+
+
+def skin_normal(points: np.ndarray, step: float = 3e-4) -> np.ndarray:
+    """(N, 3) unit outward normals of the sculpture at points (N, 3), by differences over `step` metres."""
+    # four corners of a tetrahedron take one evaluation less than central differences
+    corners = np.array([[1, -1, -1], [-1, -1, 1], [-1, 1, -1], [1, 1, 1]], dtype=float)
+    moved = (points[None] + step * corners[:, None]).reshape(-1, 3)
+    normals = np.einsum("ci,cn->ni", corners, skin_distance(moved).reshape(4, -1))
+    return normals / (np.linalg.norm(normals, axis=1, keepdims=True) + 1e-12)
+
+
+def cast_rays(origins: np.ndarray, directions: np.ndarray, reach: float = 0.24, steps: int = 48) -> np.ndarray:
+    """(N, 3) the outermost skin point on each ray: marched from `reach` metres out towards its origin."""
+    along = np.full(len(origins), reach)
+    for _ in range(steps):
+        along -= 0.8 * skin_distance(origins + along[:, None] * directions)
+        np.maximum(along, 0.0, out=along)
+    return origins + along[:, None] * directions

@@ -1,0 +1,14 @@
+"""One module a method. MODELS names the methods that --model knows."""
+
+from models.base_model import BaseModel
+from models.direct_model import DirectModel
+from models.dual_resnet_model import DualResNetModel
+
+MODELS: dict[str, type[BaseModel]] = {"direct": DirectModel, "dual_resnet": DualResNetModel}
+
+
+def get_model_class(name: str) -> type[BaseModel]:
+    """The method of that name. Raises ValueError that lists the known names."""
+    if name not in MODELS:
+        raise ValueError(f"model: unknown {name!r}; known are {', '.join(sorted(MODELS))}")
+    return MODELS[name]

@@ -1,0 +1,48 @@
+"""Image encoders from torchvision, and how their weights are drawn."""
+
+import torch
+import torchvision
+from torch import nn
+
+from util.errors import InputError
+
+RESNETS = {
+    "resnet18": torchvision.models.resnet18,
+    "resnet34": torchvision.models.resnet34,
+    "resnet50": torchvision.models.resnet50,
+}
+
+
+def resnet(name: str, initialisation: str) -> tuple[nn.Module, int]:
+    """A ResNet without its classifier: (B, 3, S, S) to (B, features). Returns it and its number of features.
+
+    initialisation: "he", torchvision's own for training from scratch, or "normal", that of the published baseline
+    (convolutions from N(0, 0.02), batch norm weights from N(1, 0.02), biases 0).
+    Raises InputError for an unknown name.
+    """
+    if name not in RESNETS:
+        raise InputError(f"backbone: unknown {name!r}; known are {', '.join(RESNETS)}")
+    network = RESNETS[name](weights=None, zero_init_residual=initialisation == "he")
+    features = network.fc.in_features
+    network.fc = nn.Identity()
+    if initialisation == "normal":
+        network.apply(draw_normal)
+    return network, features
+
+
+def draw_normal(module: nn.Module) -> None:
+    """Redraws one layer as the published baseline does; for nn.Module.apply."""
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 1.0, 0.02)
+        nn.init.zeros_(module.bias)
+
+
+def start_at(layer: nn.Linear, output: torch.Tensor) -> None:
+    """Makes an output layer give `output` whatever comes in, until training moves it."""
+    with torch.no_grad():
+        layer.weight.zero_()
+        layer.bias.copy_(output.flatten())

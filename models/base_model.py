@@ -1,0 +1,64 @@
+"""What every method has in common: it takes a batch, has losses, and ends in a mesh and a pose."""
+
+import argparse
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+
+from util.mesh import Topology
+from util.pose import pose_from_6dof_tensor, pose_to_6dof_tensor
+from util.statistics import LabelStatistics
+
+Batch = Mapping[str, torch.Tensor]
+Outputs = dict[str, torch.Tensor]
+
+
+class BaseModel(nn.Module):
+    """A method. Subclasses set `windows` and `presets` and define the methods below.
+
+    windows: the windows of the batch that the network looks at (names in data.windows.WINDOWS)
+    presets: name -> defaults of training options; "standard" is what --preset starts from
+    """
+
+    windows: ClassVar[tuple[str, ...]] = ()
+    presets: ClassVar[dict[str, dict[str, Any]]] = {"standard": {}}
+
+    def __init__(self, statistics: LabelStatistics):
+        super().__init__()
+        for name in ("six_mean", "six_std", "verts_mean"):
+            self.register_buffer(name, torch.as_tensor(getattr(statistics, name)).clone())
+
+    @staticmethod
+    def add_options(group: argparse._ArgumentGroup) -> None:
+        """Adds the method's own training options to its group."""
+
+    @classmethod
+    def build(cls, options: Mapping[str, Any], topology: Topology, statistics: LabelStatistics) -> "BaseModel":
+        """The method with freshly drawn weights. options: plain training options; see options/train_options.py."""
+        raise NotImplementedError
+
+    def forward(self, batch: Batch) -> Outputs:
+        """Network outputs for a batch (DESIGN section 6)."""
+        raise NotImplementedError
+
+    def losses(self, outputs: Outputs, batch: Batch) -> dict[str, torch.Tensor]:
+        """name -> weighted scalar; their sum is minimised."""
+        raise NotImplementedError
+
+    def reconstruct(self, outputs: Outputs, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """verts (B, N, 3) canonical metres and R_t (B, 4, 4), float32."""
+        raise NotImplementedError
+
+    def pixels(self, batch: Batch, window: str) -> torch.Tensor:
+        """A window of the batch as (B, 3, S, S) float32 in -1..1."""
+        return batch[window].float() / 127.5 - 1.0
+
+    def whiten_pose(self, batch: Batch) -> torch.Tensor:
+        """(B, 6) the batch's 6DoF labels in units of the training labels' deviations."""
+        return (pose_to_6dof_tensor(batch["R_t"]) - self.six_mean) / self.six_std
+
+    def pose(self, whitened: torch.Tensor) -> torch.Tensor:
+        """(B, 4, 4) poses from whitened 6DoF (B, 6)."""
+        return pose_from_6dof_tensor(whitened.float() * self.six_std + self.six_mean)

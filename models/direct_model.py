@@ -1,0 +1,14 @@
+"""The simplest solution: one ResNet regresses vertices and 6DoF from the whole image."""
+
+from models.base_model import Batch, Outputs
+from models.regression import RegressionModel
+
+
+class DirectModel(RegressionModel):
+    """One ResNet on the whole image; both output layers read the same features."""
+
+    windows = ("whole",)
+
+    def forward(self, batch: Batch) -> Outputs:
+        features = self.features(batch, "whole")
+        return {"verts": self.verts_layer(features), "6dof": self.six_layer(features)}

@@ -1,0 +1,16 @@
+"""The published WCPA Track 2 baseline: vertices from the face crop, 6DoF from the image blackened around the face."""
+
+from models.base_model import Batch, Outputs
+from models.regression import RegressionModel
+
+
+class DualResNetModel(RegressionModel):
+    """Shape is seen best close by, pose needs to know where in the picture the face is: one ResNet for each."""
+
+    windows = ("local", "global")
+
+    def forward(self, batch: Batch) -> Outputs:
+        return {
+            "verts": self.verts_layer(self.features(batch, "local")),
+            "6dof": self.six_layer(self.features(batch, "global")),
+        }

@@ -1,0 +1,125 @@
+"""What the two regression methods share: options, targets, losses and the way back to mesh and pose."""
+
+import argparse
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from models.backbones import RESNETS, draw_normal, resnet, start_at
+from models.base_model import BaseModel, Batch, Outputs
+from util.mesh import Topology
+from util.statistics import LabelStatistics
+
+# Vertices are regressed in decimetres, in which a face spans about -1..1 (published baseline).
+DECIMETRES = 10.0
+
+# The published recipe: systems G of the WCPA Track 2 baseline.
+PUBLISHED = {
+    "img_size": 256,
+    "batch_size": 128,
+    "epochs": 10,
+    "epochs_decay": 5,
+    "lr": 1e-5,
+    "beta1": 0.5,
+    "beta2": 0.999,
+    "lr_policy": "linear",
+    "backbone": "resnet18",
+    "initialisation": "normal",
+    "start": "random",
+    "loss_verts_weight": 5.0,
+    "loss_6dof_weight": 1.0,
+}
+# Ours: learns from far fewer images. benchmarks/presets.py compares the two.
+STANDARD = {
+    **PUBLISHED,
+    "batch_size": 32,
+    "epochs": 20,
+    "lr": 1e-3,
+    "beta1": 0.9,
+    "weight_decay": 1e-2,
+    "lr_policy": "cosine",
+    "warmup_steps": 50,
+    "averaging": 0.99,
+    "initialisation": "he",
+    "start": "mean",
+    "mirror": 0.5,
+    "light": 0.5,
+    "box_jitter": 0.04,
+}
+
+
+class RegressionModel(BaseModel):
+    """One ResNet a window, and linear layers on their features.
+
+    Outputs: "verts" (B, 3N) decimetres and "6dof" (B, 6) whitened.
+    """
+
+    presets = {"standard": STANDARD, "published": PUBLISHED}
+
+    def __init__(
+        self,
+        statistics: LabelStatistics,
+        backbone: str = "resnet18",
+        initialisation: str = "he",
+        start: str = "mean",
+        loss_verts_weight: float = 5.0,
+        loss_6dof_weight: float = 1.0,
+    ):
+        super().__init__(statistics)
+        self.loss_verts_weight, self.loss_6dof_weight = loss_verts_weight, loss_6dof_weight
+        self.branches, features = nn.ModuleDict(), 0
+        for window in self.windows:
+            self.branches[window], features = resnet(backbone, initialisation)
+        self.verts_layer, self.six_layer = self.output_layers(features, start)
+
+    @classmethod
+    def build(
+        cls, options: Mapping[str, Any], topology: Topology, statistics: LabelStatistics
+    ) -> "RegressionModel":
+        names = ("backbone", "initialisation", "start", "loss_verts_weight", "loss_6dof_weight")
+        return cls(statistics, **{name: options[name] for name in names})
+
+    def features(self, batch: Batch, window: str) -> torch.Tensor:
+        """(B, features) of the window's branch."""
+        return self.branches[window](self.pixels(batch, window))
+
+    @staticmethod
+    def add_options(group: argparse._ArgumentGroup) -> None:
+        group.add_argument("--backbone", choices=sorted(RESNETS), default="resnet18", help="the encoder of each branch")
+        group.add_argument(
+            "--initialisation",
+            choices=["he", "normal"],
+            default="he",
+            help="of the encoders: torchvision's for training from scratch, or the published N(0, 0.02)",
+        )
+        group.add_argument(
+            "--start",
+            choices=["mean", "random"],
+            default="mean",
+            help="output layers: start at the training mean, or drawn like the published ones",
+        )
+        group.add_argument("--loss_verts_weight", type=float, default=5.0, help="weight of the vertices' L1 loss")
+        group.add_argument("--loss_6dof_weight", type=float, default=1.0, help="weight of the whitened 6DoF's L1 loss")
+
+    def output_layers(self, features: int, start: str) -> tuple[nn.Linear, nn.Linear]:
+        """The two output layers, for vertices and for 6DoF, each from `features` numbers."""
+        verts, six = nn.Linear(features, self.verts_mean.numel()), nn.Linear(features, 6)
+        if start == "mean":
+            start_at(verts, self.verts_mean * DECIMETRES)
+            start_at(six, torch.zeros(6))
+        else:
+            draw_normal(verts)
+            draw_normal(six)
+        return verts, six
+
+    def losses(self, outputs: Outputs, batch: Batch) -> dict[str, torch.Tensor]:
+        verts = functional.l1_loss(outputs["verts"].float(), batch["verts"].flatten(1) * DECIMETRES)
+        six = functional.l1_loss(outputs["6dof"].float(), self.whiten_pose(batch))
+        return {"verts": self.loss_verts_weight * verts, "6dof": self.loss_6dof_weight * six}
+
+    def reconstruct(self, outputs: Outputs, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        verts = outputs["verts"].float().unflatten(1, self.verts_mean.shape) / DECIMETRES
+        return verts, self.pose(outputs["6dof"])

@@ -1,0 +1,30 @@
+"""Options of step03."""
+
+import argparse
+from collections.abc import Sequence
+
+from options.base_options import StepParser, add_checkpoint_options, add_data_options, add_run_options, number
+
+
+def parse_eval_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = StepParser(
+        "Score a run where labels exist (--split val) and draw its predictions.",
+        "python step03_eval.py --data_root DIR --name run01 --gpu_ids 0 --split val",
+    )
+    add_data_options(parser)
+    add_run_options(parser)
+    add_checkpoint_options(parser)
+    group = parser.add_argument_group("evaluation")
+    group.add_argument(
+        "--split", choices=["test", "val"], default="test", help="test: draw shuffled test images; val: score and draw"
+    )
+    group.add_argument(
+        "--references",
+        action="store_true",
+        help="with --split val: also score the mean face at mean pose and the same model before its first step",
+    )
+    group.add_argument(
+        "--num_mosaics", type=number(int, 0), default=6, metavar="N", help="mosaics of 25 overlays to draw"
+    )
+    group.add_argument("--seed", type=number(int, 0), default=0, metavar="N", help="which images are drawn")
+    return parser.parse_args(arguments)

@@ -1,0 +1,27 @@
+"""Options of step00."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from options.base_options import StepParser, number
+
+
+def parse_synthesize_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = StepParser(
+        "Make a data root in the WCPA layout: synthetic subjects, images and labels.",
+        "python step00_synthesize.py --data_root synthetic --num_subjects 40 --frames 3",
+    )
+    parser.add_argument("--data_root", type=Path, required=True, metavar="DIR", help="folder to make; must not exist")
+    parser.add_argument("--num_subjects", type=number(int, 5), default=40, metavar="N", help="labelled subjects")
+    parser.add_argument("--num_test_subjects", type=number(int, 1), default=10, metavar="N", help="test subjects")
+    parser.add_argument(
+        "--num_actions", type=number(int, 1), default=6, metavar="N", help="facial actions of each subject"
+    )
+    parser.add_argument("--frames", type=number(int, 1), default=3, metavar="N", help="images of each action")
+    parser.add_argument(
+        "--image_size", type=number(int, 64, 4096), default=800, metavar="PIXELS", help="width and height of an image"
+    )
+    parser.add_argument("--seed", type=number(int, 0), default=0, metavar="N", help="same seed, same bytes")
+    parser.add_argument("--num_workers", type=number(int, 1), default=2, metavar="N", help="processes that draw")
+    return parser.parse_args(arguments)

@@ -1,0 +1,94 @@
+"""Options of step02: the common ones, the model's own, and the presets that fill in defaults."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from data import DATASETS
+from models import MODELS
+from options.base_options import StepParser, add_data_options, add_run_options, describe, number
+
+
+def build_parser(model: str, preset: str) -> StepParser:
+    """The full parser for one model, with the defaults of one of its presets."""
+    parser = StepParser(
+        "Train a model. --model and --preset decide which further options there are and their defaults.",
+        'python step02_train.py --data_root DIR --name run01 --gpu_ids 0 --memo "first trial"',
+    )
+    add_data_options(parser)
+    parser.add_argument("--dataset", choices=sorted(DATASETS), default="wcpa", help="how the data root is read")
+    add_run_options(parser)
+    parser.add_argument("--memo", default="", metavar="TEXT", help="a note that is kept with the run")
+    parser.add_argument("--resume", action="store_true", help="go on with the run of that name where it stopped")
+
+    group = parser.add_argument_group("training")
+    group.add_argument("--img_size", type=number(int, 32), default=256, metavar="PIXELS", help="side of a window")
+    group.add_argument("--batch_size", type=number(int, 1), default=128, metavar="N", help="images a step")
+    group.add_argument("--epochs", type=number(int, 0), default=10, metavar="N", help="passes over the training images")
+    group.add_argument("--lr", type=number(float, 0), default=1e-5, metavar="RATE", help="initial learning rate")
+    group.add_argument("--beta1", type=number(float, 0, 1), default=0.5, help="Adam's first momentum")
+    group.add_argument("--beta2", type=number(float, 0, 1), default=0.999, help="Adam's second momentum")
+    group.add_argument("--weight_decay", type=number(float, 0), default=0.0, help="decoupled weight decay (AdamW)")
+    group.add_argument(
+        "--lr_policy",
+        choices=["linear", "cosine", "constant"],
+        default="linear",
+        help="linear: constant, then down to zero over --epochs_decay, epoch by epoch; cosine: down to zero, step by step",
+    )
+    group.add_argument(
+        "--epochs_decay", type=number(int, 0), default=5, metavar="N", help="last epochs, in which linear goes down"
+    )
+    group.add_argument("--warmup_steps", type=number(int, 0), default=0, metavar="N", help="steps of rising rate")
+    group.add_argument(
+        "--averaging",
+        type=number(float, 0, 0.99999),
+        default=0.0,
+        metavar="DECAY",
+        help="decay of the running average of the weights that is evaluated; 0 for none",
+    )
+    group.add_argument(
+        "--precision",
+        choices=["float32", "bfloat16"],
+        default="float32",
+        help="of the network's computation in training; bfloat16 is faster where the hardware multiplies it",
+    )
+    group.add_argument("--mirror", type=number(float, 0, 1), default=0.0, metavar="P", help="chance of a mirrored image")
+    group.add_argument("--light", type=number(float, 0, 1), default=0.0, metavar="P", help="chance of changed light")
+    group.add_argument(
+        "--box_jitter", type=number(float, 0, 0.5), default=0.0, metavar="SHARE", help="shift and scale of the face box"
+    )
+    group.add_argument("--seed", type=number(int, 0), default=0, metavar="N", help="of weights, order and augmentation")
+    group.add_argument("--debug", action="store_true", help="only the first 3,333 training and 1,111 validation images")
+    group.add_argument(
+        "--num_pictures", type=number(int, 0), default=4, metavar="N", help="validation images drawn each epoch"
+    )
+
+    model_class = MODELS[model]
+    parser.add_argument("--model", choices=sorted(MODELS), default=model, help="what is trained")
+    parser.add_argument(
+        "--preset", choices=sorted(model_class.presets), default=preset, help="which defaults the options start from"
+    )
+    model_class.add_options(parser.add_argument_group(f"model {model}"))
+    defaults = model_class.presets[preset]
+    unknown = set(defaults) - {action.dest for action in parser._actions}
+    assert not unknown, f"preset {preset} of {model} names options that do not exist: {sorted(unknown)}"
+    parser.set_defaults(**defaults)
+    return parser
+
+
+def parse_train_options(arguments: Sequence[str] | None = None) -> tuple[argparse.Namespace, str]:
+    """Parses in two passes: --model and --preset first, because they decide what else can be said.
+
+    Returns the options and their description, in which those that differ from the preset's are marked.
+    """
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, usage="step02_train.py [options], see --help")
+    first.add_argument("--model", choices=sorted(MODELS), default="dual_resnet")
+    model = first.parse_known_args(arguments)[0].model
+    first.add_argument("--preset", choices=sorted(MODELS[model].presets), default="standard")
+    preset = first.parse_known_args(arguments)[0].preset
+    parser = build_parser(model, preset)
+    options = parser.parse_args(arguments)
+    if options.lr_policy == "linear" and options.epochs_decay > options.epochs:
+        parser.error(f"--epochs_decay: wanted at most --epochs {options.epochs}, got {options.epochs_decay}")
+    return options, describe(options, parser)

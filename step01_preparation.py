@@ -1,0 +1,142 @@
+"""Checks a data root, shows its numbers, splits it by subject and writes the cache that the later steps read.
+
+    python step01_preparation.py --data_root wcpa_challenge_face_data
+"""
+
+import argparse
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from data.cache import split_subjects
+from data.check import Expected, Finding, StatisticsAccumulator, check_samples, usual_image_size
+from data.wcpa import SampleId, WcpaRoot, write_sample_list
+from data.windows import face_box
+from options.base_options import plain
+from options.preparation_options import parse_preparation_options
+from util.checkpoint import write_whole
+from util.errors import InputError, run_step
+from util.mesh import Topology
+from util.pictures import draw_box, draw_landmarks, label, mosaic, overlay_mesh, save_picture
+from util.statistics import LabelStatistics
+
+NUM_SHOWN = 12
+
+
+def main() -> None:
+    options = parse_preparation_options()
+    root = WcpaRoot(options.data_root)
+    topology, projection = root.topology(), root.projection()
+    train, val = split_subjects(root.samples("train"), options.fold)
+    test = root.samples("test")
+    image_size = usual_image_size(root, train + val)
+
+    rejected, good = [], {}
+    statistics = StatisticsAccumulator()
+    for split, samples in (("train", train), ("val", val), ("test", test)):
+        expected = Expected(topology.num_vertices, image_size, labelled=split != "test")
+        good[split] = []
+        findings = check_samples(root, samples, expected, options.num_workers)
+        for finding in tqdm(findings, total=len(samples), desc=f"check {split}", unit="image"):
+            if finding.reason:
+                rejected.append(finding)
+                continue
+            good[split].append(finding.sample)
+            if split == "train":
+                statistics.add(finding)
+
+    total = len(train) + len(val) + len(test)
+    options.cache_dir.mkdir(parents=True, exist_ok=True)
+    write_rejected(options.cache_dir / "rejected.csv", rejected)
+    if len(rejected) > options.max_rejected * total:
+        raise InputError(
+            f"data root {root.root}: {len(rejected)} of {total} samples are bad, more than --max_rejected "
+            f"{options.max_rejected:g}; see {options.cache_dir / 'rejected.csv'}, first: {rejected[0].reason}"
+        )
+    if not all(good.values()):
+        raise InputError(f"data root {root.root}: no good sample is left in {[s for s in good if not good[s]]}")
+
+    labels = statistics.result()
+    print(describe_root(root, topology, image_size, good, rejected, labels))
+    write_cache(options, root, good, topology, projection, image_size, labels)
+    sheet = draw_check_sheet(root, good, topology, projection)
+    save_picture(options.cache_dir / "check.jpg", sheet)
+    print(f"cache: {options.cache_dir} (look at {options.cache_dir / 'check.jpg'})")
+
+
+def write_rejected(path: Path, rejected: list[Finding]) -> None:
+    """rejected.csv: the three keys of every bad sample, and why it is bad."""
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["subject_id", "facial_action", "img_id", "reason"])
+        writer.writerows([*finding.sample, finding.reason] for finding in rejected)
+
+
+def write_cache(
+    options: argparse.Namespace,
+    root: WcpaRoot,
+    good: dict[str, list[SampleId]],
+    topology: Topology,
+    projection: np.ndarray,
+    image_size: tuple[int, int],
+    labels: LabelStatistics,
+) -> None:
+    """The files that data.cache.read_cache reads; source.json last, because it says that the others are there."""
+    cache = options.cache_dir
+    (cache / "source.json").unlink(missing_ok=True)
+    write_sample_list(cache / "train_list.csv", good["train"])
+    write_sample_list(cache / "val_list.csv", good["val"])
+    np.savez(
+        cache / "label_mean_std.npz",
+        label_6dof_mean=labels.six_mean,
+        label_6dof_std=labels.six_std,
+        verts_mean=labels.verts_mean,
+    )
+    np.savez(cache / "topology.npz", **vars(topology), projection=projection, image_size=image_size)
+    source = {"fingerprint": root.fingerprint(), **plain(options), "data_root": str(root.root.resolve())}
+    write_whole(cache / "source.json", lambda file: file.write(json.dumps(source, indent=1).encode()))
+
+
+def describe_root(
+    root: WcpaRoot,
+    topology: Topology,
+    image_size: tuple[int, int],
+    good: dict[str, list[SampleId]],
+    rejected: list[Finding],
+    labels: LabelStatistics,
+) -> str:
+    """The numbers of a data root, for people."""
+    lines = [f"data root {root.root}", f"  topology: {topology.num_vertices} vertices, {len(topology.triangles)} faces"]
+    lines.append("  images: {}x{} pixels".format(*image_size))
+    for split, samples in good.items():
+        subjects, actions = len({s.subject for s in samples}), len({s.action for s in samples})
+        lines.append(f"  {split:>5}: {len(samples):7d} images, {subjects:4d} subjects, {actions:3d} facial actions")
+    lines.append(f"  rejected: {len(rejected)}" + ("" if not rejected else f", first: {rejected[0].reason}"))
+    lines.append("  6DoF labels of the training images:")
+    for name, mean, deviation in zip(
+        ("pitch", "yaw", "roll", "tx", "ty", "tz"), labels.six_mean, labels.six_std, strict=True
+    ):
+        unit = "m" if name.startswith("t") else "rad"
+        lines.append(f"  {name:>7}: mean {mean:+.4f} {unit}, deviation {deviation:.4f} {unit}")
+    return "\n".join(lines)
+
+
+def draw_check_sheet(
+    root: WcpaRoot, good: dict[str, list[SampleId]], topology: Topology, projection: np.ndarray
+) -> np.ndarray:
+    """A contact sheet of labelled samples spread over the list: 68 points, face box and projected mesh."""
+    samples = good["train"] + good["val"]
+    tiles = []
+    for sample in samples[:: max(1, len(samples) // NUM_SHOWN)][:NUM_SHOWN]:
+        record = root.read(sample, topology.num_vertices, labelled=True)
+        picture = overlay_mesh(record.image, record.verts, record.R_t, topology.triangles, projection)
+        picture = draw_box(draw_landmarks(picture, record.landmarks), face_box(record.landmarks))
+        tiles.append(label(picture, str(sample)))
+    return mosaic(tiles, columns=4, tile=400)
+
+
+if __name__ == "__main__":
+    run_step(main)

@@ -1,0 +1,198 @@
+"""Trains a model: python step02_train.py --data_root DIR --name run01 --gpu_ids 0 --memo "first trial"
+
+Writes checkpoints/<name>/: options.json, log.txt, metrics.jsonl, TensorBoard events, latest.pt and best.pt.
+Ctrl-C and SIGTERM save latest.pt and end; --resume goes on from there.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, Subset
+from tqdm import tqdm
+
+from data import get_dataset_class
+from data.cache import Cache, read_cache
+from data.wcpa import WcpaRoot
+from data.wcpa_dataset import WcpaDataset, epoch_batches
+from models import get_model_class
+from options.base_options import plain
+from options.train_options import parse_train_options
+from util.checkpoint import load_checkpoint, pack_arrays, save_checkpoint, write_whole
+from util.device import choose_device
+from util.errors import InputError, run_step
+from util.evaluation import evaluate, predict
+from util.interrupt import StopRequest, ignore_interrupt
+from util.metrics import summarise
+from util.pictures import mosaic, overlay_mesh
+from util.run_log import RunLog
+from util.training import TrainingState
+
+# The published --debug: so many training and validation images.
+DEBUG_IMAGES = (3333, 1111)
+
+
+def main() -> None:
+    options, description = parse_train_options()
+    root = WcpaRoot(options.data_root)
+    cache = read_cache(options.cache_dir, root)
+    device, device_line = choose_device(options.gpu_ids)
+    train_set, val_set = make_datasets(options, root, cache)
+    torch.manual_seed(options.seed)
+    model = get_model_class(options.model).build(plain(options), cache.topology, cache.statistics)
+    steps_per_epoch = len(epoch_batches(len(train_set), options.batch_size, options.seed, epoch=0))
+    state = TrainingState(model, plain(options), steps_per_epoch, device)
+    folder = open_run(options, state)
+
+    with RunLog(folder) as log, StopRequest() as stop:
+        log.say(f"{description}\n{device_line}\nrun: {folder}, {len(train_set)} training images")
+        if state.epoch == 0 and state.step == 0:
+            validate(state, val_set, cache, options, log, {})
+            save_run(folder, state, options, cache)
+        while state.epoch < options.epochs and not stop.asked:
+            start = time.perf_counter()
+            losses = train_epoch(state, train_set, options, stop)
+            if not stop.asked:
+                state.epoch, state.step = state.epoch + 1, 0
+                seconds = time.perf_counter() - start
+                rate = state.schedule.get_last_lr()[0]
+                line = {f"train/loss_{name}": value for name, value in losses.items()}
+                line |= {"train/rate": rate, "train/images_per_second": steps_per_epoch * options.batch_size / seconds}
+                if validate(state, val_set, cache, options, log, line):
+                    save_run(folder, state, options, cache, "best.pt")
+            save_run(folder, state, options, cache)
+        if stop.asked:
+            log.say(f"stopped in epoch {state.epoch + 1}; go on with --resume")
+        else:
+            log.say(f"done: best score {state.best_score:.2f}, {folder / 'best.pt'}")
+
+
+def make_datasets(options: argparse.Namespace, root: WcpaRoot, cache: Cache) -> tuple[WcpaDataset, WcpaDataset]:
+    """The training set, augmented as the options say, and the validation set."""
+    train, val = cache.train, cache.val
+    if options.debug:
+        train, val = train[: DEBUG_IMAGES[0]], val[: DEBUG_IMAGES[1]]
+    dataset_class, windows = get_dataset_class(options.dataset), get_model_class(options.model).windows
+    augmentation = {"mirror": options.mirror, "light": options.light, "box": options.box_jitter}
+    return (
+        dataset_class(root, train, cache.topology, windows, options.img_size, True, augmentation, options.seed),
+        dataset_class(root, val, cache.topology, windows, options.img_size, True),
+    )
+
+
+def open_run(options: argparse.Namespace, state: TrainingState) -> Path:
+    """The run's folder: a new one, or with --resume the existing one, whose state is restored.
+
+    Raises InputError where a new run would overwrite one, or where a resumed run's options differ.
+    """
+    folder = options.checkpoints_dir / options.name
+    if options.resume:
+        checkpoint = load_checkpoint(folder / "latest.pt")
+        free = {"resume", "gpu_ids", "num_workers", "memo", "data_root", "cache_dir", "checkpoints_dir"}
+        before, now = checkpoint["options"], plain(options)
+        changed = [name for name in now if name not in free and now[name] != before.get(name)]
+        if changed:
+            told = ", ".join(f"--{name} {before.get(name)} (now {now[name]})" for name in changed)
+            raise InputError(f"--resume: wanted the options of the run {folder}, which had {told}")
+        state.restore(checkpoint)
+        return folder
+    if folder.exists():
+        raise InputError(f"run {folder} exists: choose another --name, or go on with it by --resume")
+    folder.mkdir(parents=True)
+    write_whole(folder / "options.json", lambda file: file.write(json.dumps(plain(options), indent=1).encode()))
+    return folder
+
+
+def train_epoch(
+    state: TrainingState, dataset: WcpaDataset, options: argparse.Namespace, stop: StopRequest
+) -> dict[str, float]:
+    """Trains from the state's place to the end of its epoch, or until asked to stop. Returns the mean losses."""
+    dataset.epoch = state.epoch
+    batches = epoch_batches(len(dataset), options.batch_size, options.seed, state.epoch)
+    loader = DataLoader(
+        dataset,
+        batch_sampler=batches[state.step :],
+        num_workers=options.num_workers,
+        pin_memory=state.device.type == "cuda",
+        worker_init_fn=ignore_interrupt,
+    )
+    state.model.train()
+    sums: dict[str, float] = {}
+    with tqdm(loader, desc=f"epoch {state.epoch + 1}/{options.epochs}", unit="step", leave=False) as bar:
+        for count, batch in enumerate(bar, start=1):
+            batch = {name: tensor.to(state.device, non_blocking=True) for name, tensor in batch.items()}
+            try:
+                losses = state.train_step(batch)
+            except FloatingPointError as error:
+                names = ", ".join(str(dataset.samples[index]) for index in batch["index"].tolist())
+                raise InputError(f"epoch {state.epoch + 1}, step {state.step + 1}: {error} on {names}") from None
+            sums = {name: sums.get(name, 0.0) + value for name, value in losses.items()}
+            bar.set_postfix(loss=f"{sums['total'] / count:.4f}")
+            if stop.asked:
+                break
+    return {name: value / max(1, count) for name, value in sums.items()}
+
+
+def validate(
+    state: TrainingState,
+    dataset: WcpaDataset,
+    cache: Cache,
+    options: argparse.Namespace,
+    log: RunLog,
+    line: dict[str, float],
+) -> bool:
+    """Scores the model, writes the line with the figures added, and draws. Returns whether it is the best so far."""
+    model = state.evaluated
+    world = cache.topology.keypoints, cache.projection, cache.image_size
+    evaluation = evaluate(model, dataset, state.device, options.batch_size, options.num_workers, *world, "validate")
+    figures = summarise(evaluation.metrics)
+    line = line | {f"val/loss_{name}": value for name, value in evaluation.losses.items()}
+    line |= {"val/loss_total": sum(evaluation.losses.values())} | {f"val/{n}": v for n, v in figures.items()}
+    log.metrics({"epoch": state.epoch, **line}, state.epoch)
+    if options.num_pictures:
+        log.picture("val/overlays", draw_validation(model, dataset, state.device, cache, options), state.epoch)
+    parts = "all {score_all:.2f} + pose {score_pose:.2f} + shape {score_shape:.2f}".format(**figures)
+    trained = f"loss {line['train/loss_total']:.4f}, " if "train/loss_total" in line else ""
+    log.say(
+        f"epoch {state.epoch:3d}: {trained}validation loss {line['val/loss_total']:.4f}, "
+        f"score {figures['score']:.2f} mm = {parts}"
+    )
+    best = figures["score"] < state.best_score
+    state.best_score = min(state.best_score, figures["score"])
+    return best
+
+
+def draw_validation(
+    model: torch.nn.Module, dataset: WcpaDataset, device: torch.device, cache: Cache, options: argparse.Namespace
+) -> np.ndarray:
+    """Overlays of a few validation images, the same ones each time."""
+    step = max(1, len(dataset) // options.num_pictures)
+    chosen: Dataset = Subset(dataset, range(0, len(dataset), step)[: options.num_pictures])
+    tiles = []
+    for batch, _, verts, R_t in predict(model, chosen, device, options.batch_size, 0, "draw"):
+        for index, mesh, pose in zip(batch["index"].tolist(), verts, R_t, strict=True):
+            image = dataset.root.read_image(dataset.samples[index])
+            tiles.append(overlay_mesh(image, mesh, pose, cache.topology.triangles, cache.projection))
+    return mosaic(tiles, columns=min(4, len(tiles)), tile=320)
+
+
+def save_run(
+    folder: Path, state: TrainingState, options: argparse.Namespace, cache: Cache, name: str = "latest.pt"
+) -> None:
+    """Writes a checkpoint: the whole state, and all that evaluation and submission need to know."""
+    whole = {
+        **state.state(),
+        "options": plain(options),
+        "topology": pack_arrays(cache.topology),
+        "statistics": pack_arrays(cache.statistics),
+        "projection": torch.from_numpy(np.array(cache.projection)),
+        "image_size": list(cache.image_size),
+    }
+    save_checkpoint(folder / name, whole)
+
+
+if __name__ == "__main__":
+    run_step(main)

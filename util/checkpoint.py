@@ -1,0 +1,57 @@
+"""Files that are written whole or not at all, and the checkpoints of a run."""
+
+import os
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import torch
+
+from util.errors import InputError
+from util.mesh import Topology
+from util.statistics import LabelStatistics
+
+
+def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
+    """Writes to a temporary name beside `path` and renames: a reader never sees half a file."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with open(temporary, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """state: tensors, numbers, text, and lists and dicts of these, so that it loads with weights_only."""
+    write_whole(path, lambda file: torch.save(state, file))
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Loads a checkpoint onto the CPU. Raises FileNotFoundError, or InputError for a file that is none or is cut."""
+    if not path.is_file():
+        raise FileNotFoundError(f"checkpoint {path}: no such file; is --name right, and has step02_train.py run?")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError, ValueError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"checkpoint {path}: wanted a whole checkpoint, cannot read it ({reason})") from None
+    wanted = {"model", "options", "topology", "statistics"}
+    if not isinstance(state, dict) or not wanted <= state.keys():
+        raise InputError(f"checkpoint {path}: wanted one of this project's, with {', '.join(sorted(wanted))}")
+    return state
+
+
+def pack_arrays(holder: Topology | LabelStatistics) -> dict[str, torch.Tensor]:
+    """A dataclass of arrays as a dict of tensors, as a checkpoint keeps it."""
+    return {name: torch.from_numpy(np.array(value)) for name, value in vars(holder).items()}
+
+
+def unpack_arrays(kind: type, packed: dict[str, torch.Tensor]) -> Any:
+    """The inverse of `pack_arrays`."""
+    return kind(**{name: tensor.numpy() for name, tensor in packed.items()})

@@ -1,0 +1,69 @@
+"""From a model and a data set to predictions and figures."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+
+from util.interrupt import ignore_interrupt
+from util.metrics import image_metrics
+
+Batch = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """losses: name -> mean weighted loss; metrics: name -> one value an image, in the order of the data set."""
+
+    losses: dict[str, float]
+    metrics: dict[str, np.ndarray]
+
+
+def predict(
+    model: torch.nn.Module, dataset: Dataset, device: torch.device, batch_size: int, num_workers: int, title: str
+) -> Iterator[tuple[Batch, dict[str, torch.Tensor], np.ndarray, np.ndarray]]:
+    """Runs a model over a data set in its order, in evaluation mode and with a progress bar.
+
+    Yields the batch and the model's outputs, on the device, then verts (B, N, 3) and R_t (B, 4, 4) as float32 arrays.
+    """
+    loader = DataLoader(
+        dataset,
+        batch_size,
+        num_workers=num_workers,
+        pin_memory=device.type == "cuda",
+        worker_init_fn=ignore_interrupt,
+    )
+    model.eval()
+    with torch.inference_mode():
+        for batch in tqdm(loader, desc=title, unit="batch", leave=False):
+            batch = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
+            outputs = model(batch)
+            verts, R_t = model.reconstruct(outputs, batch)
+            yield batch, outputs, verts.cpu().numpy(), R_t.cpu().numpy()
+
+
+def evaluate(
+    model: torch.nn.Module,
+    dataset: Dataset,
+    device: torch.device,
+    batch_size: int,
+    num_workers: int,
+    keypoints: np.ndarray,
+    projection: np.ndarray,
+    image_size: tuple[int, int],
+    title: str = "evaluate",
+) -> Evaluation:
+    """The losses and figures of a model on a labelled data set; see util.metrics.image_metrics for the figures."""
+    losses: dict[str, float] = {}
+    metrics: dict[str, list[np.ndarray]] = {}
+    for batch, outputs, verts, R_t in predict(model, dataset, device, batch_size, num_workers, title):
+        for name, loss in model.losses(outputs, batch).items():
+            losses[name] = losses.get(name, 0.0) + float(loss) * len(verts) / len(dataset)
+        true_verts, true_R_t = batch["verts"].cpu().numpy(), batch["R_t"].cpu().numpy()
+        figures = image_metrics(verts, R_t, true_verts, true_R_t, keypoints, projection, image_size)
+        for name, values in figures.items():
+            metrics.setdefault(name, []).append(values)
+    return Evaluation(losses, {name: np.concatenate(values) for name, values in metrics.items()})

@@ -1,0 +1,29 @@
+"""Ending cleanly: Ctrl-C and SIGTERM ask, the loop answers at its next step."""
+
+import signal
+from types import FrameType, TracebackType
+
+
+class StopRequest:
+    """Within the context, SIGINT and SIGTERM set `asked`; a second Ctrl-C stops at once."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __enter__(self) -> "StopRequest":
+        self.previous = {name: signal.signal(name, self.handle) for name in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for name, handler in self.previous.items():
+            signal.signal(name, handler)
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        if self.asked and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.asked = True
+
+
+def ignore_interrupt(worker: int) -> None:
+    """For loader workers: Ctrl-C reaches them too, but it is the main process that ends them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

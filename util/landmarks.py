@@ -1,0 +1,29 @@
+"""The 68 face points in the iBUG order, counted from 0: 0-16 jaw, 17-26 brows, 27-35 nose, 36-47 eyes, 48-67 lips."""
+
+import numpy as np
+
+# What each point becomes when the face is mirrored.
+MIRROR_68 = np.array(
+    [
+        *range(16, -1, -1),  # jaw
+        *range(26, 16, -1),  # brows
+        *[27, 28, 29, 30],  # nose ridge
+        *range(35, 30, -1),  # nose base
+        *[45, 44, 43, 42, 47, 46],  # right eye becomes left
+        *[39, 38, 37, 36, 41, 40],  # left eye becomes right
+        *[54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55],  # outer lips
+        *[64, 63, 62, 61, 60, 67, 66, 65],  # inner lips
+    ]
+)
+# Chains of points that are drawn as lines; True where the chain is closed.
+CHAINS_68 = [
+    (range(17), False),
+    (range(17, 22), False),
+    (range(22, 27), False),
+    (range(27, 31), False),
+    (range(31, 36), False),
+    (range(36, 42), True),
+    (range(42, 48), True),
+    (range(48, 60), True),
+    (range(60, 68), True),
+]

@@ -1,0 +1,108 @@
+"""Every figure that a prediction is judged by, each image on its own.
+
+Arrays have one row an image: verts (B, N, 3) canonical metres, R_t (B, 4, 4) row-vector poses. Lower is better
+everywhere but in success rates. `image_metrics` gives all of them, `summarise` a data set's figures.
+"""
+
+import numpy as np
+
+from util.camera import project, transform
+from util.pose import pose_to_6dof
+
+MILLIMETRES = 1000.0
+
+
+def mean_distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(B,) mean Euclidean distance between corresponding points of a and b (B, N, 2 or 3)."""
+    return np.linalg.norm(a - b, axis=-1).mean(axis=-1)
+
+
+def score_parts(
+    verts: np.ndarray, R_t: np.ndarray, true_verts: np.ndarray, true_R_t: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The challenge's score of each image and its three parts, (B,) millimetres (WCPA Track 2, DESIGN section 3).
+
+    score_all: everything predicted; score_pose: the true mesh under the predicted pose; score_shape: ten times the
+    error of the predicted mesh under the true pose; score: their sum.
+    """
+    truth = transform(true_verts, true_R_t)
+    parts = {
+        "score_all": mean_distance(truth, transform(verts, R_t)),
+        "score_pose": mean_distance(truth, transform(true_verts, R_t)),
+        "score_shape": 10.0 * mean_distance(truth, transform(verts, true_R_t)),
+    }
+    parts = {name: MILLIMETRES * value for name, value in parts.items()}
+    return {"score": sum(parts.values()), **parts}
+
+
+def rotation_geodesic(R_t: np.ndarray, true_R_t: np.ndarray) -> np.ndarray:
+    """(B,) angle in degrees of the rotation between the two poses."""
+    difference = R_t[:, :3, :3] @ true_R_t[:, :3, :3].transpose(0, 2, 1)
+    # |difference - 1| = sqrt(8) sin(angle / 2) keeps its precision at small angles, where arccos of the trace loses it.
+    half_sine = np.linalg.norm(difference - np.eye(3), axis=(1, 2)) / np.sqrt(8.0)
+    return np.degrees(2.0 * np.arcsin(np.clip(half_sine, 0.0, 1.0)))
+
+
+def pose_errors(R_t: np.ndarray, true_R_t: np.ndarray) -> dict[str, np.ndarray]:
+    """(B,) absolute errors: pitch, yaw, roll and the geodesic in degrees, tx, ty, tz in mm, and 5 degrees 5 cm.
+
+    success_5deg_5cm is 1.0 where the geodesic is under 5 degrees and the translation is off by under 5 cm, else 0.0.
+    """
+    difference = pose_to_6dof(R_t) - pose_to_6dof(true_R_t)
+    angles = np.degrees(np.abs((difference[:, :3] + np.pi) % (2 * np.pi) - np.pi))
+    translation = MILLIMETRES * np.abs(difference[:, 3:])
+    geodesic = rotation_geodesic(R_t, true_R_t)
+    close = (geodesic < 5.0) & (np.linalg.norm(translation, axis=1) < 50.0)
+    return {
+        "pitch_error_deg": angles[:, 0],
+        "yaw_error_deg": angles[:, 1],
+        "roll_error_deg": angles[:, 2],
+        "rotation_error_deg": geodesic,
+        "tx_error_mm": translation[:, 0],
+        "ty_error_mm": translation[:, 1],
+        "tz_error_mm": translation[:, 2],
+        "success_5deg_5cm": close.astype(np.float64),
+    }
+
+
+def landmark_nme(points: np.ndarray, true_points: np.ndarray) -> np.ndarray:
+    """(B,) mean distance of (B, 68, 2) points over the root of the area of the true points' tight box, in percent."""
+    width, height = (true_points.max(axis=1) - true_points.min(axis=1)).T
+    return 100.0 * mean_distance(points, true_points) / np.sqrt(width * height)
+
+
+def image_metrics(
+    verts: np.ndarray,
+    R_t: np.ndarray,
+    true_verts: np.ndarray,
+    true_R_t: np.ndarray,
+    keypoints: np.ndarray,
+    projection: np.ndarray,
+    image_size: tuple[int, int],
+) -> dict[str, np.ndarray]:
+    """All figures of each image, name -> (B,) float64.
+
+    keypoints: (68,) vertex indices; projection: (4, 4); image_size: width, height of the image in pixels.
+    vertex_error_mm is the mean vertex distance of the canonical meshes, without any alignment; add_mm the mean
+    distance of the true mesh under the two poses; reprojection_px that of all projected vertices.
+    """
+    verts, R_t, true_verts, true_R_t = (np.asarray(x, dtype=np.float64) for x in (verts, R_t, true_verts, true_R_t))
+    scores = score_parts(verts, R_t, true_verts, true_R_t)
+    points, _ = project(transform(verts, R_t), projection, *image_size)
+    true_points, _ = project(transform(true_verts, true_R_t), projection, *image_size)
+    return {
+        **scores,
+        "vertex_error_mm": MILLIMETRES * mean_distance(verts, true_verts),
+        "add_mm": scores["score_pose"],
+        **pose_errors(R_t, true_R_t),
+        "reprojection_px": mean_distance(points, true_points),
+        "nme68_percent": landmark_nme(points[:, keypoints], true_points[:, keypoints]),
+    }
+
+
+def summarise(metrics: dict[str, np.ndarray]) -> dict[str, float]:
+    """A data set's figures: the mean of each over its images, and the median where it says more."""
+    summary = {name: float(values.mean()) for name, values in metrics.items()}
+    for name in ("score", "vertex_error_mm", "rotation_error_deg"):
+        summary[f"{name}_median"] = float(np.median(metrics[name]))
+    return summary

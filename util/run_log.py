@@ -1,0 +1,41 @@
+"""What a run writes down while it goes: log.txt, metrics.jsonl and TensorBoard events."""
+
+import json
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+
+class RunLog:
+    """Appends to the files in `folder`; use as a context manager."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.board = SummaryWriter(folder)
+
+    def __enter__(self) -> "RunLog":
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.board.close()
+
+    def say(self, text: str) -> None:
+        """To the screen, around a progress bar, and to log.txt."""
+        tqdm.write(text)
+        with open(self.folder / "log.txt", "a", encoding="utf-8") as file:
+            file.write(text + "\n")
+
+    def metrics(self, line: dict[str, float], step: int) -> None:
+        """One JSON object a line to metrics.jsonl, and its numbers to TensorBoard."""
+        with open(self.folder / "metrics.jsonl", "a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step, **line}) + "\n")
+        for name, value in line.items():
+            self.board.add_scalar(name, value, step)
+
+    def picture(self, name: str, image: np.ndarray, step: int) -> None:
+        """An (h, w, 3) uint8 RGB picture to TensorBoard."""
+        self.board.add_image(name, image, step, dataformats="HWC")
+        self.board.flush()
