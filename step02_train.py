@@ -51,6 +51,7 @@ def main() -> None:
         log.say(f"{description}\n{device_line}\nrun: {folder}, {len(train_set)} training images")
         if state.epoch == 0 and state.step == 0:
             validate(state, val_set, cache, options, log, {})
+            save_run(folder, state, options, cache, "best.pt")
             save_run(folder, state, options, cache)
         while state.epoch < options.epochs and not stop.asked:
             start = time.perf_counter()

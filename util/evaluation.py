@@ -9,17 +9,20 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from util.interrupt import ignore_interrupt
-from util.metrics import image_metrics
+from util.metrics import MILLIMETRES, image_metrics
 
 Batch = dict[str, torch.Tensor]
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """losses: name -> mean weighted loss; metrics: name -> one value an image, in the order of the data set."""
+    """losses: name -> mean weighted loss; metrics: name -> one value an image, in the order of the data set;
+    vertex_errors: (N,) mean over the images of each vertex's distance in the canonical frame, mm.
+    """
 
     losses: dict[str, float]
     metrics: dict[str, np.ndarray]
+    vertex_errors: np.ndarray
 
 
 def predict(
@@ -59,6 +62,7 @@ def evaluate(
     """The losses and figures of a model on a labelled data set; see util.metrics.image_metrics for the figures."""
     losses: dict[str, float] = {}
     metrics: dict[str, list[np.ndarray]] = {}
+    vertex_errors = np.zeros(())
     for batch, outputs, verts, R_t in predict(model, dataset, device, batch_size, num_workers, title):
         for name, loss in model.losses(outputs, batch).items():
             losses[name] = losses.get(name, 0.0) + float(loss) * len(verts) / len(dataset)
@@ -66,4 +70,6 @@ def evaluate(
         figures = image_metrics(verts, R_t, true_verts, true_R_t, keypoints, projection, image_size)
         for name, values in figures.items():
             metrics.setdefault(name, []).append(values)
-    return Evaluation(losses, {name: np.concatenate(values) for name, values in metrics.items()})
+        distances = MILLIMETRES * np.linalg.norm(verts.astype(np.float64) - true_verts, axis=2)
+        vertex_errors = vertex_errors + distances.sum(axis=0) / len(dataset)
+    return Evaluation(losses, {name: np.concatenate(values) for name, values in metrics.items()}, vertex_errors)

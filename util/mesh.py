@@ -62,6 +62,15 @@ def find_mirror(template: np.ndarray) -> np.ndarray:
     return mirror.astype(np.int64)
 
 
+def check_same_topology(wanted: Topology, got: Topology, names: tuple[str, str]) -> None:
+    """Raises InputError, which names the two, where two topologies differ in vertices, triangles or key points."""
+    if wanted.num_vertices != got.num_vertices:
+        raise InputError(f"{names[0]} has meshes of {wanted.num_vertices} vertices, {names[1]} of {got.num_vertices}")
+    for part in ("triangles", "keypoints"):
+        if not np.array_equal(getattr(wanted, part), getattr(got, part)):
+            raise InputError(f"{names[0]} and {names[1]} have meshes with different {part}")
+
+
 def read_obj(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     """Reads a triangle mesh from a Wavefront .obj: vertices (N, 3) float32 and triangles (F, 3) int32, 0-based.
 

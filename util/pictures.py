@@ -87,7 +87,9 @@ def color_map(values: np.ndarray, highest: float) -> np.ndarray:
     return cv2.applyColorMap(levels.reshape(-1, 1), cv2.COLORMAP_TURBO)[:, 0, ::-1].reshape(*values.shape, 3) / 255.0
 
 
-def error_map(errors: np.ndarray, topology: Topology, highest: float, size: int = 512) -> np.ndarray:
+def error_map(
+    errors: np.ndarray, topology: Topology, highest: float, title: str = "mean error, mm", size: int = 512
+) -> np.ndarray:
     """The mean face from the front, each vertex coloured by its error, with a scale.
 
     errors: (N,) millimetres; highest: the error that is drawn red, in mm. Returns (size, size, 3) uint8 RGB.
@@ -102,7 +104,7 @@ def error_map(errors: np.ndarray, topology: Topology, highest: float, size: int 
     picture[40 : size - 40, -42:-26] = np.rint(ramp[:, None] * 255)
     for value, row in (highest, 40), (highest / 2, size // 2), (0, size - 40):
         cv2.putText(picture, f"{value:.1f}", (size - 86, row + 4), FONT, 0.45, (255, 255, 255), 1, cv2.LINE_AA)
-    return label(picture, "mean error, mm")
+    return label(picture, title)
 
 
 def save_picture(path: Path, image: np.ndarray) -> None:

@@ -1,12 +1,24 @@
 """The state of a training run: everything that must survive a stop, and how it moves by one step."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from util.schedule import rate_factor
+
+
+def running_average(decay: float) -> Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]:
+    """An averaging rule for AveragedModel: exponential with `decay`, but over the last tenth of a run that is shorter
+    than that, so that the weights that training started with do not linger."""
+
+    def average(averaged: torch.Tensor, current: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
+        if not averaged.is_floating_point():
+            return current  # batch counters
+        return torch.lerp(averaged, current, 1.0 - min(decay, float(1 + count) / float(10 + count)))
+
+    return average
 
 
 class TrainingState:
@@ -36,8 +48,7 @@ class TrainingState:
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, factor)
         self.averaged = None
         if options["averaging"] > 0:
-            average = get_ema_multi_avg_fn(options["averaging"])
-            self.averaged = AveragedModel(model, multi_avg_fn=average, use_buffers=True)
+            self.averaged = AveragedModel(model, avg_fn=running_average(options["averaging"]), use_buffers=True)
         self.bfloat16 = options["precision"] == "bfloat16"
         self.epoch, self.step, self.best_score = 0, 0, float("inf")
 

@@ -17,8 +17,8 @@ _NECK_TURN = np.radians(50.0)  # the rays turn up by this much on the way down
 _NECK_BACK = 0.022  # metres that the axis of the neck lies behind the middle of the head
 
 # The patch of the left ear in the disc: centre and half axes along (z, y)
-EAR_CENTRE = np.array([-0.005, 0.030])
-EAR_AXES = np.array([0.150, 0.235])
+EAR_CENTRE = np.array([-0.055, 0.020])
+EAR_AXES = np.array([0.155, 0.250])
 
 
 def rays(directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

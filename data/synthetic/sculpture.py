@@ -102,7 +102,7 @@ def _neck(points: np.ndarray) -> np.ndarray:
     distance = capsule(points, (0.0, -0.030, -0.052), (0.0, -0.230, -0.062), 0.0520, 0.0560)
     for start, end, radii, join in (
         ((0.054, -0.030, -0.062), (0.014, -0.168, -0.008), (0.0100, 0.0085), 0.018),  # sternomastoid
-        ((0.030, -0.040, -0.095), (0.095, -0.190, -0.085), (0.0220, 0.0300), 0.040),  # trapezius
+        ((0.022, -0.030, -0.088), (0.045, -0.215, -0.085), (0.0260, 0.0450), 0.035),  # trapezius
         ((0.0, -0.105, -0.012), (0.0, -0.155, -0.018), (0.0110, 0.0110), 0.014),  # larynx
     ):
         distance = smooth_min(distance, capsule(points, start, end, *radii), join)

@@ -45,8 +45,8 @@ _JAW = (
     (0.0510, -0.0610, 0.0030),
     (0.0575, -0.0455, -0.0080),
     (0.0625, -0.0265, -0.0130),
-    (0.0665, -0.0060, -0.0150),
-    (0.0690, 0.0150, -0.0150),
+    (0.0665, -0.0060, -0.0135),
+    (0.0690, 0.0150, -0.0125),
 )
 # Border of the face mesh from the hairline down past the ear to the throat, metres
 _BORDER = (
@@ -56,8 +56,8 @@ _BORDER = (
     (0.0540, 0.0770, 0.0210),
     (0.0640, 0.0580, 0.0020),
     (0.0690, 0.0380, -0.0120),
-    (0.0715, 0.0180, -0.0195),
-    (0.0700, -0.0080, -0.0200),
+    (0.0715, 0.0180, -0.0165),
+    (0.0700, -0.0080, -0.0190),
     (0.0660, -0.0300, -0.0190),
     (0.0600, -0.0520, -0.0160),
     (0.0520, -0.0710, -0.0060),
@@ -66,7 +66,8 @@ _BORDER = (
     (0.0160, -0.0940, 0.0280),
     (0.0000, -0.0950, 0.0310),
 )
-_BORDER_SEGMENTS = 34
+_BORDER_SEGMENTS = 44
+_BORDER_CLEARANCE = 0.0034  # metres about the border in which no filling point lies, so that its edges are kept
 # Spacing of the filling, metres: face, near its features, skull, neck
 _FACE_SPACING, _FEATURE_SPACING, _SKULL_SPACING, _NECK_SPACING = 0.0072, 0.0030, 0.0150, 0.0120
 _EAR_RINGS = (1.0, 0.88, 0.77, 0.68, 0.59, 0.49, 0.38, 0.26, 0.13)
@@ -339,6 +340,7 @@ def _fill_half(points: _HalfPoints) -> None:
     in_face = _inside(polygons["face"], disc)
     ringed = np.zeros(len(disc), dtype=bool)
     for name in ("eye_rings", "lip_rings", "ear", "neck"):
+        # the lids, lips and ears have rings of their own
         ringed |= _inside(polygons[name], disc)
     fixed = cast_rays(*chart.rays(points.all()), steps=24)
     dense = [points.names[name] for name in ("nostril_base", f"eye{len(_LID_RINGS)}", "upper_ring1", "lower_ring1")]
@@ -349,6 +351,8 @@ def _fill_half(points: _HalfPoints) -> None:
     midline = int(np.count_nonzero(points.all()[:face, 0] == 0))
     wanted, odd = divmod(NUM_FACE_VERTICES - midline, 2)
     assert not odd, f"{midline} midline vertices: their number must be even"
+    border = cast_rays(*chart.rays(chart.directions_of(_sample(_BORDER, 4 * _BORDER_SEGMENTS))), steps=24)
+    ringed |= cKDTree(border).query(places)[0] < _BORDER_CLEARANCE
     free = in_face & ~ringed
     inner = _fill(candidates[free], places[free], spacing[free], fixed, wanted - (face - midline))
     free = ~in_face & ~ringed

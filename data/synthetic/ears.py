@@ -1,0 +1,106 @@
+"""The ears of the mean head: a curved plate that is grown out of the ear's patch of the chart.
+
+Left ear; the right one is its mirror image. From the patch's rim inwards the patch is: skin of the head up to the
+ear's root, the back of the ear, the edge of the helix, and the front of the ear down to the bottom of the concha.
+"""
+
+import numpy as np
+from scipy.interpolate import CubicSpline
+
+from data.synthetic import chart
+from data.synthetic.sculpture import cast_rays
+
+# Bounds of the zones in the patch's radius
+_ROOT_RADIUS, _EDGE_RADIUS = 0.80, 0.68
+# The plate: where its front edge meets the head, how far it is turned out and leaned back (radians)
+_ORIGIN = np.array([0.0735, 0.0040, -0.0235])
+_FLARE, _LEAN = 0.50, 0.17
+_CONCHA = np.array([11.0, -3.0])  # middle of the concha in the plate, millimetres backwards and upwards
+# Outline in the plate: angle in the patch (degrees, 0 forwards, 90 up), millimetres backwards and upwards
+_OUTLINE = (
+    (-180, 32.0, 6.0),
+    (-152, 28.5, -8.0),
+    (-125, 21.0, -19.0),
+    (-104, 14.0, -28.0),
+    (-80, 6.0, -29.5),
+    (-55, 0.5, -23.0),
+    (-25, -0.5, -11.0),
+    (0, -0.5, -2.0),
+    (25, 0.0, 7.0),
+    (50, 2.5, 18.5),
+    (72, 10.0, 28.0),
+    (95, 19.0, 31.5),
+    (122, 27.5, 26.5),
+    (150, 31.8, 17.0),
+    (180, 32.0, 6.0),
+)
+
+
+def _bump(value: np.ndarray, middle: float, width: float) -> np.ndarray:
+    return np.exp(-0.5 * ((value - middle) / width) ** 2)
+
+
+def _span(turn: np.ndarray, start: float, end: float, soft: float = 18.0) -> np.ndarray:
+    """1 where an angle (degrees) lies between two, going down over `soft` degrees outside."""
+    middle, half = (start + end) / 2, (end - start) / 2
+    away = np.abs((turn - middle + 180.0) % 360.0 - 180.0)
+    return 1.0 / (1.0 + np.exp((away - half) / (soft / 4)))
+
+
+def _relief(reach: np.ndarray, turn: np.ndarray) -> np.ndarray:
+    """Height (N,) millimetres of the front over the plate; reach 0 concha .. 1 edge, turn in degrees."""
+    back = _span(turn, 75, 250, 40)
+    lobe = _span(turn, -115, -70, 30)
+    helix = _span(turn, 30, 245, 40)
+    height = 2.2 * _bump(reach, 0.93, 0.055) * helix
+    height -= 1.8 * _bump(reach, 0.79, 0.07) * _span(turn, 70, 235, 40)
+    height += 2.6 * _bump(reach, 0.62, 0.09) * back
+    height += 2.0 * _bump(reach, 0.66, 0.10) * _span(turn, 262, 290, 25)  # antitragus
+    height += 2.6 * _bump(reach, 0.80, 0.14) * _span(turn, -28, 10, 25)  # tragus
+    height -= 9.0 * np.exp(-((reach / 0.44) ** 4)) * (1.0 - 0.3 * lobe)
+    height += 1.5 * _bump(reach, 0.75, 0.16) * lobe
+    height += 1.6 * _bump(reach, 0.40, 0.12) * _span(turn, 20, 50, 30)  # crus of the helix
+    return height
+
+
+def ear_points(directions: np.ndarray) -> np.ndarray:
+    """(N, 3) metres: the left ear's skin at chart directions (N, 3) inside the ear's patch."""
+    radius, angle = chart.ear_coordinates(directions)
+    turn = np.degrees(angle)
+    knots = np.array(_OUTLINE, dtype=float)
+    outline = CubicSpline(knots[:, 0], knots[:, 1:], bc_type="periodic")(turn)
+    backwards = np.array([np.sin(_FLARE), 0.0, -np.cos(_FLARE)])
+    upwards = np.array([-0.04, np.cos(_LEAN), -np.sin(_LEAN)])
+    outwards = np.cross(upwards, backwards)
+    outwards *= np.sign(outwards[0]) / np.linalg.norm(outwards)
+
+    def plate(flat: np.ndarray, height: np.ndarray) -> np.ndarray:
+        flat, height = flat / 1000, height[:, None] / 1000
+        return _ORIGIN + flat[:, :1] * backwards + flat[:, 1:] * upwards + height * outwards
+
+    def on_head(points: np.ndarray) -> np.ndarray:
+        return cast_rays(*chart.rays(chart.directions_of(points)), steps=30)
+
+    reach = np.clip(radius / _EDGE_RADIUS, 0.0, 1.0)
+    front = plate(_CONCHA + reach[:, None] * (outline - _CONCHA), _relief(reach, turn))
+    attached = _span(turn, -62, 42, 34) * np.clip((reach - 0.62) / 0.38, 0.0, 1.0) ** 1.5
+    front += attached[:, None] * (on_head(front) + np.array([0.0006, 0.0, 0.0]) - front)
+    front += (2.4e-3 * _bump(reach, 0.80, 0.13) * _span(turn, -30, 8, 25) * attached)[:, None] * outwards
+
+    edge = plate(outline, _relief(np.ones_like(reach), turn))
+    edge_attached = _span(turn, -62, 42, 34)[:, None]
+    edge += edge_attached * (on_head(edge) + np.array([0.0006, 0.0, 0.0]) - edge)
+    hub = np.array([4.0, -1.0])
+    root = on_head(plate(hub + 0.62 * (outline - hub), np.zeros_like(reach)))
+    root += edge_attached * (on_head(edge) - root)
+    under = plate(hub + 0.80 * (outline - hub), np.full_like(reach, -4.0))
+    under += edge_attached * ((edge + root) / 2 - under)
+    step = np.clip((radius - _EDGE_RADIUS) / (_ROOT_RADIUS - _EDGE_RADIUS), 0.0, 1.0)[:, None]
+    behind = (1 - step) ** 2 * edge + 2 * step * (1 - step) * under + step**2 * root
+
+    rim = chart.ear_directions(np.ones_like(radius), angle)
+    step = np.clip((radius - _ROOT_RADIUS) / (1.0 - _ROOT_RADIUS), 0.0, 1.0)[:, None]
+    skin = (1 - step) * chart.directions_of(root) + step * rim
+    skin = cast_rays(*chart.rays(skin / np.linalg.norm(skin, axis=1, keepdims=True)), steps=30)
+    zone = radius[:, None]
+    return np.where(zone < _EDGE_RADIUS, front, np.where(zone < _ROOT_RADIUS, behind, skin))

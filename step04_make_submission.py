@@ -1,0 +1,78 @@
+"""Predicts the test list and writes output/my_submission.npy.
+
+    python step04_make_submission.py --data_root DIR --name run01 --gpu_ids 0
+
+One float32 row an image of the test list, in its order: 3N canonical vertices in metres, the nine numbers of
+R_t[:3, :3] row by row, the three of the translation.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from data import get_dataset_class
+from data.wcpa import WcpaRoot
+from models.loading import load_model
+from options.submission_options import parse_submission_options
+from util.checkpoint import load_checkpoint, unpack_arrays, write_whole
+from util.device import choose_device
+from util.errors import InputError, run_step
+from util.evaluation import predict
+from util.mesh import Topology, check_same_topology
+
+# How far R R^T may be from the unit matrix: some hundred float32 roundings.
+ROTATION_TOLERANCE = 1e-4
+
+
+def main() -> None:
+    options = parse_submission_options()
+    device, device_line = choose_device(options.gpu_ids)
+    print(device_line)
+    root = WcpaRoot(options.data_root)
+    path = options.checkpoints_dir / options.name / f"{options.epoch}.pt"
+    checkpoint = load_checkpoint(path)
+    topology = unpack_arrays(Topology, checkpoint["topology"])
+    check_same_topology(topology, root.topology(), (f"checkpoint {path}", f"data root {root.root}"))
+    model = load_model(checkpoint).to(device)
+    samples = root.samples("test")
+    dataset_class = get_dataset_class(checkpoint["options"]["dataset"])
+    dataset = dataset_class(root, samples, topology, model.windows, checkpoint["options"]["img_size"], labelled=False)
+
+    submission = np.empty((len(samples), 3 * topology.num_vertices + 12), dtype=np.float32)
+    row = 0
+    for _, _, verts, R_t in predict(model, dataset, device, options.batch_size, options.num_workers, "predict"):
+        submission[row : row + len(verts)] = submission_rows(verts, R_t)
+        row += len(verts)
+
+    check_submission(submission, root.root / "resources" / "example_submission.npy")
+    options.output_dir.mkdir(parents=True, exist_ok=True)
+    target = options.output_dir / "my_submission.npy"
+    write_whole(target, lambda file: np.save(file, submission))
+    print(f"submission: {target}, {submission.shape[0]} rows of {submission.shape[1]} float32, from {path}")
+
+
+def submission_rows(verts: np.ndarray, R_t: np.ndarray) -> np.ndarray:
+    """(B, 3N + 12) rows from verts (B, N, 3) and R_t (B, 4, 4)."""
+    parts = [verts.reshape(len(verts), -1), R_t[:, :3, :3].reshape(-1, 9), R_t[:, 3, :3]]
+    return np.concatenate(parts, axis=1)
+
+
+def check_submission(submission: np.ndarray, example_path: Path) -> None:
+    """Raises InputError where a submission (M, 3N + 12) has another form than the example, or holds no poses."""
+    example = np.load(example_path, mmap_mode="r")
+    if submission.shape != example.shape or submission.dtype != example.dtype:
+        raise InputError(
+            f"submission: wanted {example.dtype} {example.shape} like {example_path}, "
+            f"got {submission.dtype} {submission.shape}"
+        )
+    bad = np.flatnonzero(~np.isfinite(submission).all(axis=1))
+    if len(bad):
+        raise InputError(f"submission: wanted finite numbers, got others in {len(bad)} rows, first {bad[0]}")
+    rotations = submission[:, -12:-3].reshape(-1, 3, 3).astype(np.float64)
+    error = np.abs(rotations @ rotations.transpose(0, 2, 1) - np.eye(3)).max()
+    if error > ROTATION_TOLERANCE or (np.linalg.det(rotations) < 0).any():
+        raise InputError(f"submission: wanted rotations, got an orthonormality error of {error:.3g}")
+
+
+if __name__ == "__main__":
+    run_step(main)
