@@ -11,10 +11,14 @@ Vertices. (N, 3) float32: x and y as above, z the depth: larger is nearer. Other
 and float32 is what is drawn, exactly: nothing is snapped to a grid.
 
 Coverage. A pixel belongs to a triangle if its centre lies inside. A centre exactly on an edge belongs to it if the
-inside is to the right of that edge (a left edge), or right below it where the edge is level (a top edge). The test is
-exact for every float32 coordinate, so triangles that meet at an edge or a corner leave no hole and draw no pixel twice,
-and no coordinate is too large. Both windings are drawn; triangles without area are not. No antialiasing, and no
-clipping in depth.
+inside is to the right of that edge (a left edge) or, where the edge is level, below it (a top edge). The test is exact
+for every float32 coordinate, so triangles that meet at an edge or a corner leave no hole and draw no pixel twice, and
+no coordinate is too large. Both windings are drawn; triangles without area are not. No antialiasing, and no clipping in
+depth.
+
+Normals. Winding matters to get_normal and RenderPipeline alone: (b - a) x (c - a) of a triangle (a, b, c) has to point
+to +z, towards the viewer, for its front to be lit. A mesh wound counter-clockwise in a space with y up is wound the
+other way once y runs down: give its triangles as triangles[:, ::-1].
 
 Weights. The barycentric coordinates b of the centre, in the order of the triangle's corners, not negative, summing to
 1 up to rounding. With w they are perspective-correct: (b_i / w_i) / sum_k (b_k / w_k), w being each vertex's distance
@@ -26,8 +30,10 @@ depends on nothing but the arguments.
 Dropped. Triangles with a vertex that has NaN or infinity in x, y, z or w, or, with w, w <= 0 (at or behind the camera).
 A float64 too large for float32 counts as infinite.
 
-Drawing. Colours are floats in 0..1 and come out as 255 * c, clipped to 0..255 and rounded to the nearest, halves up;
-NaN comes out as 0. (3DDFA_V2 cuts off in place of rounding, at most one level lower, and wraps what is beyond 0..1.)
+Drawing. Per-vertex values are blended under the weights; where a triangle's corners have the same value, so has every
+pixel of it, exactly. Colours are floats in 0..1 and come out as 255 * c, clipped to 0..255 and rounded to the nearest,
+halves up; NaN comes out as 0, and what is infinite as 0 or 255. (3DDFA_V2 cuts off in place of rounding, at most one
+level lower, and wraps what is beyond 0..1.)
 
 Arguments. What is not an array of the wanted kind and shape, or has indices out of range, raises TypeError or
 ValueError. None is ever changed: the drawing functions return new pictures (3DDFA_V2 draws into bg). `out`, where a

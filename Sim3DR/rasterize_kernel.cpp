@@ -3,15 +3,16 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 namespace sim3dr {
 namespace {
 
 // Half a unit in the last place of 1.0: the relative error of one double operation.
 constexpr double ROUNDING = 1.1102230246251565e-16;
-// Below this share of its bounding box a triangle's barycentrics are evaluated exactly: above it, plain doubles are
-// good to 8 * ROUNDING / THIN = 1e-9, far below the float32 that is stored.
-constexpr double THIN = 1e-6;
+// A weight that spans less than this share of the triangle's bounding box is evaluated exactly: above it, plain doubles
+// are good to a relative 8 * ROUNDING / SMALL_SHARE = 1e-9, far below the float32 that is stored.
+constexpr double SMALL_SHARE = 1e-6;
 
 struct Point {
     double x, y;
@@ -48,7 +49,9 @@ double exact_area(Point a, Point b, Point p) {
 // The half-plane to one side of a triangle's edge, a * x + b * y + c > 0 inside.
 class Edge {
 public:
-    Edge(Point from, Point to, int width, int height) : from_(from), to_(to) {
+    // box_area: that of the triangle's bounding box; width and height: the picture's.
+    Edge(Point from, Point to, double box_area, int width, int height)
+        : from_(from), to_(to), small_(SMALL_SHARE * box_area) {
         a_ = from.y - to.y;
         b_ = to.x - from.x;
         const double first = from.x * to.y;
@@ -94,11 +97,16 @@ public:
         }
     }
 
-    // Twice the area that (edge, pixel) spans, relative to the edge's own end so that no digits are lost to its place.
-    double value(double x, double y) const { return b_ * (y - from_.y) + a_ * (x - from_.x); }
-    double exact_value(double x, double y) const { return exact_area(from_, to_, {x, y}); }
+    // Twice the area that the edge and a covered pixel span: never negative, and with a small relative error. Reckoned
+    // from the edge's own end, so that no digits are lost to where in the picture it lies.
+    double weight(int x, int y) const {
+        const double value = b_ * (y - from_.y) + a_ * (x - from_.x);
+        return value < small_ ? exact_value(x, y) : value;
+    }
 
 private:
+    double exact_value(double x, double y) const { return exact_area(from_, to_, {x, y}); }
+
     bool inside(int x, int y, double row) const {
         double value = a_ * x + row;
         if (std::fabs(value) <= bound_) {
@@ -109,7 +117,7 @@ private:
     }
 
     Point from_, to_;
-    double a_, b_, c_, bound_, inverse_a_;
+    double a_, b_, c_, bound_, inverse_a_, small_;
     bool owns_line_;
 };
 
@@ -135,11 +143,10 @@ bool load_corners(const float* vertices, const float* w, const int32_t* triangle
     return true;
 }
 
-// Barycentric weights in place of the three edge values, made non-negative and made to sum to one.
+// Barycentric weights, which sum to one, in place of the edges' three areas.
 void normalise_weights(double (&weights)[3], const Corners& corners, bool perspective) {
     double sum = 0.0;
     for (int k = 0; k < 3; ++k) {
-        weights[k] = std::max(weights[k], 0.0);
         if (perspective) weights[k] *= corners.inverse_w[k];
         sum += weights[k];
     }
@@ -149,8 +156,8 @@ void normalise_weights(double (&weights)[3], const Corners& corners, bool perspe
 
 void draw_triangle(int32_t index, const Corners& corners, bool perspective, const Buffers& buffers) {
     const Point* p = corners.point;
-    const auto [min_x, max_x] = std::minmax({p[0].x, p[1].x, p[2].x});
-    const auto [min_y, max_y] = std::minmax({p[0].y, p[1].y, p[2].y});
+    const double min_x = std::min({p[0].x, p[1].x, p[2].x}), max_x = std::max({p[0].x, p[1].x, p[2].x});
+    const double min_y = std::min({p[0].y, p[1].y, p[2].y}), max_y = std::max({p[0].y, p[1].y, p[2].y});
     // Compared as doubles before anything becomes an int, so that no coordinate is too large.
     const double left = std::max(std::ceil(min_x), 0.0), right = std::min(std::floor(max_x), buffers.width - 1.0);
     const double top = std::max(std::ceil(min_y), 0.0), bottom = std::min(std::floor(max_y), buffers.height - 1.0);
@@ -160,18 +167,16 @@ void draw_triangle(int32_t index, const Corners& corners, bool perspective, cons
     if (area == 0.0) return;
     // Edge k lies opposite corner k and runs so that the triangle is on its positive side.
     const auto edge = [&](int from, int to) {
-        return area > 0.0 ? Edge(p[from], p[to], buffers.width, buffers.height)
-                          : Edge(p[to], p[from], buffers.width, buffers.height);
+        if (area < 0.0) std::swap(from, to);
+        return Edge(p[from], p[to], (max_x - min_x) * (max_y - min_y), buffers.width, buffers.height);
     };
     const Edge edges[3] = {edge(1, 2), edge(2, 0), edge(0, 1)};
-    const bool thin = std::fabs(area) < THIN * (max_x - min_x) * (max_y - min_y);
 
     for (int y = static_cast<int>(top); y <= static_cast<int>(bottom); ++y) {
         int first = static_cast<int>(left), last = static_cast<int>(right);
         for (const Edge& side : edges) side.clip_row(y, first, last);
         for (int x = first; x <= last; ++x) {
-            double weights[3];
-            for (int k = 0; k < 3; ++k) weights[k] = thin ? edges[k].exact_value(x, y) : edges[k].value(x, y);
+            double weights[3] = {edges[0].weight(x, y), edges[1].weight(x, y), edges[2].weight(x, y)};
             normalise_weights(weights, corners, perspective);
             const auto depth = static_cast<float>(weights[0] * corners.z[0] + weights[1] * corners.z[1] +
                                                   weights[2] * corners.z[2]);
@@ -200,11 +205,13 @@ void for_each_covered(const Coverage& coverage, Draw draw) {
     }
 }
 
-// One channel of a per-vertex array (N, channels) under the three weights.
+// One channel of a per-vertex array (N, channels) under the three weights. Taken from the first corner's value on, so
+// that equal values come back exactly although the stored weights sum to 1 only up to rounding.
 double blend(const float* values, int channels, int channel, const int32_t* corners, const float* weights) {
-    double sum = 0.0;
-    for (int k = 0; k < 3; ++k) {
-        sum += static_cast<double>(weights[k]) * values[static_cast<int64_t>(corners[k]) * channels + channel];
+    const double base = values[static_cast<int64_t>(corners[0]) * channels + channel];
+    double sum = base;
+    for (int k = 1; k < 3; ++k) {
+        sum += weights[k] * (values[static_cast<int64_t>(corners[k]) * channels + channel] - base);
     }
     return sum;
 }

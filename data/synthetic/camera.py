@@ -74,30 +74,32 @@ def _motion_kernel(motion: np.ndarray) -> np.ndarray:
     return kernel / kernel.sum()
 
 
+def _colour_matrix(camera: Camera) -> np.ndarray:
+    """(3, 3) float32: white balance, then saturation."""
+    saturate = camera.saturation * np.eye(3) + (1.0 - camera.saturation) / 3.0
+    return (saturate @ np.diag(camera.white_balance)).astype(np.float32)
+
+
 def develop(rng: np.random.Generator, camera: Camera, light: np.ndarray) -> np.ndarray:
-    """Turns linear light (H, W, 3) float32 RGB into an (H, W, 3) uint8 sRGB picture; `light` is overwritten."""
+    """Turns linear light (H, W, 3) float32 RGB into an (H, W, 3) uint8 sRGB picture."""
     height, width = light.shape[:2]
     scale = width / 800.0
     columns = (np.arange(width, dtype=np.float32) + 0.5) / width * 2 - 1
     rows = (np.arange(height, dtype=np.float32) + 0.5) / height * 2 - 1
-    shade = 1.0 - camera.vignette * 0.5 * (columns[None] ** 2 + rows[:, None] ** 2)
-    light *= (shade * camera.exposure)[..., None]
-    light *= camera.white_balance
-    if camera.saturation != 1.0:
-        grey = light.mean(axis=2, keepdims=True)
-        light += (camera.saturation - 1.0) * (light - grey)
+    shade = np.float32(camera.exposure) * (1.0 - np.float32(camera.vignette / 2) * (columns[None] ** 2 + rows[:, None] ** 2))
+    light = cv2.multiply(cv2.transform(light, _colour_matrix(camera)), cv2.merge([shade, shade, shade]))
     np.clip(light, 0.0, WHITE, out=light)
     if np.abs(camera.motion).max() * scale > 1.0:
         light = cv2.filter2D(light, -1, _motion_kernel(camera.motion * scale), borderType=cv2.BORDER_REPLICATE)
     if camera.blur * scale > 0.2:
         light = cv2.GaussianBlur(light, (0, 0), camera.blur * scale, borderType=cv2.BORDER_REPLICATE)
-    grains = rng.standard_normal(light.shape, dtype=np.float32)
+    grains = (rng.random(light.shape, dtype=np.float32) - np.float32(0.5)) * np.float32(12**0.5)
     if camera.grain > 0.3:
         grains = cv2.GaussianBlur(grains, (0, 0), camera.grain) * (1.0 + 2.5 * camera.grain)
     light += grains * np.sqrt(camera.shot_noise**2 * light + camera.read_noise**2)
     np.clip(light, 0.0, WHITE, out=light)
     shown = _TONES[(light * ((TABLE_SIZE - 1) / WHITE)).astype(np.uint16)]
-    shown += rng.random(light.shape[:2], dtype=np.float32)[..., None]  # dither, so that gradients show no steps
+    shown += grains[..., :1] * np.float32(12**-0.5) + np.float32(0.5)  # dither, so that gradients show no steps
     return np.minimum(shown, 255.0).astype(np.uint8)
 
 

@@ -12,7 +12,7 @@ from data.synthetic.sculpture import EYE_CENTRE, cast_rays, skin_distance, skin_
 from data.synthetic.template import build_template, front_points, lid_depth
 
 SUBDIVISIONS = 2
-LIP_GAP = 0.00025  # metres from the line of the closed mouth to each lip's inner line
+LIP_GAP = 0.00005  # metres from the line of the closed mouth to each lip's inner line
 _EVEN_OUT_STEPS = 8  # of evening out the fine vertices along the skin
 
 

@@ -152,25 +152,28 @@ class Shadow:
 
     def __init__(self, vertices: np.ndarray, triangles: np.ndarray, lights: Lights, centre: np.ndarray) -> None:
         """vertices (V, 3) camera space, metres; triangles (F, 3); centre (3,): the middle of what gets shadows."""
-        self.frame = view_frame(lights.key_direction)
-        self.centre = centre.astype(np.float32)
-        placed = self._place(vertices)
+        scale = np.float32(0.5 * SHADOW_SIZE / SHADOW_REACH)
+        self.axes = view_frame(lights.key_direction) * np.float32([[scale], [scale], [1.0]])
+        middle = np.float32([SHADOW_SIZE / 2, SHADOW_SIZE / 2, 0.0])
+        self.offset = middle - self.axes @ centre.astype(np.float32)
+        placed = vertices @ self.axes.T + self.offset
         depth = rasterize_buffers(placed, triangles, SHADOW_SIZE, SHADOW_SIZE).depth
         depth = np.where(np.isfinite(depth), depth, -SHADOW_REACH)
         risen = np.exp(SHADOW_SHARPNESS * np.clip(depth, -0.5, 0.5))
         self.risen = cv2.GaussianBlur(risen, (0, 0), lights.key_blur, borderType=cv2.BORDER_REPLICATE)
 
-    def _place(self, points: np.ndarray) -> np.ndarray:
-        placed = (points - self.centre) @ self.frame.T
-        placed[:, :2] = placed[:, :2] * (0.5 * SHADOW_SIZE / SHADOW_REACH) + SHADOW_SIZE / 2
-        return placed.astype(np.float32)
-
     def lit(self, points: np.ndarray, bias: float) -> np.ndarray:
-        """(P,) float32, 0 in the shadow .. 1 in the light, at camera-space points (P, 3) raised by bias metres."""
-        placed = self._place(points)
-        risen = remap_points(self.risen, placed[:, 0], placed[:, 1])
-        own = np.exp(SHADOW_SHARPNESS * np.clip(placed[:, 2] + bias, -0.5, 0.5))
-        return np.minimum(own / (risen + 1e-30), 1.0)
+        """(P,) float32, 0 in the shadow .. 1 in the light, at camera-space points (3, P) raised by bias metres."""
+        x, y, z = points
+        (columns, column), (rows, row), (heights, height) = zip(self.axes, self.offset, strict=True)
+        risen = remap_points(
+            self.risen,
+            x * columns[0] + y * columns[1] + z * columns[2] + column,
+            x * rows[0] + y * rows[1] + z * rows[2] + row,
+        )
+        own = x * heights[0] + y * heights[1] + z * heights[2] + (height + np.float32(bias))
+        own = np.exp(np.float32(SHADOW_SHARPNESS) * np.clip(own, -0.5, 0.5))
+        return np.minimum(own / (risen + np.float32(1e-30)), 1.0)
 
 
 def remap_points(picture: np.ndarray, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ EYE_CENTRE = np.array([0.0315, 0.0210, 0.0315])
 EYE_RADIUS = 0.0125
 LID_THICKNESS = 0.0011
 
-_MIDLINE_ROUNDING = 0.0015  # |x| is rounded off within this distance of the midline, which leaves no crease there
+_MIDLINE_ROUNDING = 0.0030  # |x| is rounded off within this distance of the midline, which leaves no crease there
 
 
 def smooth_min(a: np.ndarray, b: np.ndarray, width: float) -> np.ndarray:
@@ -64,27 +64,30 @@ def tube(points: np.ndarray, path: np.ndarray, joint: float) -> np.ndarray:
 # Skull, jaw and flesh: (centre, radii, pitch, yaw, width of the join)
 _MASSES = (
     # cranium: long and egg-shaped, widest behind the ears
-    ((0.0, 0.048, -0.042), (0.0745, 0.0935, 0.0925), 0.0, 0.0, 0.0),
-    ((0.030, 0.052, -0.070), (0.046, 0.060, 0.056), 0.0, 0.0, 0.030),
+    ((0.0, 0.048, -0.042), (0.0735, 0.0935, 0.0925), 0.0, 0.0, 0.0),
+    ((0.0, 0.052, -0.068), (0.0765, 0.0640, 0.0600), 0.0, 0.0, 0.030),
     # forehead
-    ((0.0, 0.056, 0.000), (0.0600, 0.060, 0.0560), -0.12, 0.0, 0.030),
-    ((0.020, 0.070, 0.018), (0.030, 0.026, 0.0330), 0.0, 0.25, 0.030),
+    ((0.0, 0.056, 0.000), (0.0610, 0.060, 0.0560), -0.12, 0.0, 0.030),
     # upper jaw with the muzzle in front of it
-    ((0.0, -0.020, 0.003), (0.0560, 0.052, 0.0480), 0.0, 0.0, 0.024),
-    ((0.0, -0.040, 0.024), (0.0310, 0.026, 0.0330), 0.0, 0.0, 0.020),
+    ((0.0, -0.020, 0.003), (0.0550, 0.052, 0.0480), 0.0, 0.0, 0.024),
+    ((0.0, -0.036, 0.022), (0.0340, 0.030, 0.0355), 0.0, 0.0, 0.026),
     # cheekbone and its arch towards the ear
-    ((0.0440, 0.0000, 0.0210), (0.0190, 0.0130, 0.0165), 0.0, 0.75, 0.022),
+    ((0.0430, 0.0000, 0.0205), (0.0190, 0.0130, 0.0160), 0.0, 0.75, 0.024),
     # cheek
-    ((0.0360, -0.0280, 0.0150), (0.0230, 0.0260, 0.0260), 0.0, 0.60, 0.022),
+    ((0.0320, -0.0300, 0.0120), (0.0230, 0.0280, 0.0250), 0.0, 0.60, 0.028),
+    # floor of the mouth
+    ((0.0, -0.0660, 0.0050), (0.0330, 0.0190, 0.0360), 0.12, 0.0, 0.022),
 )
 _BONES = (
     # (start, end, radii, width of the join)
-    ((0.0560, 0.006, -0.002), (0.0620, 0.004, -0.034), (0.0085, 0.0090), 0.020),  # zygomatic arch
-    ((0.0520, -0.010, -0.026), (0.0465, -0.058, -0.012), (0.0150, 0.0125), 0.020),  # ramus of the jaw
-    ((0.0465, -0.058, -0.012), (0.0160, -0.0745, 0.0330), (0.0125, 0.0120), 0.016),  # body of the jaw
-    ((0.0080, -0.0735, 0.0385), (0.0, -0.0735, 0.0395), (0.0135, 0.0140), 0.014),  # chin
-    ((0.0080, 0.0385, 0.0465), (0.0300, 0.0425, 0.0420), (0.0065, 0.0065), 0.014),  # brow ridge
-    ((0.0300, 0.0425, 0.0420), (0.0470, 0.0350, 0.0265), (0.0065, 0.0060), 0.014),
+    ((0.0550, 0.006, -0.002), (0.0615, 0.004, -0.034), (0.0085, 0.0090), 0.022),  # zygomatic arch
+    ((0.0510, -0.006, -0.026), (0.0430, -0.054, -0.014), (0.0150, 0.0125), 0.024),  # ramus of the jaw
+    ((0.0430, -0.054, -0.014), (0.0330, -0.0660, 0.0100), (0.0125, 0.0120), 0.022),  # body of the jaw
+    ((0.0330, -0.0660, 0.0100), (0.0180, -0.0735, 0.0300), (0.0120, 0.0115), 0.022),
+    ((0.0180, -0.0735, 0.0300), (0.0, -0.0745, 0.0380), (0.0115, 0.0125), 0.020),  # chin
+    ((0.0, -0.0730, 0.0405), (0.0, -0.0760, 0.0405), (0.0125, 0.0120), 0.016),
+    ((0.0080, 0.0385, 0.0460), (0.0300, 0.0430, 0.0405), (0.0065, 0.0065), 0.018),  # brow ridge
+    ((0.0300, 0.0430, 0.0405), (0.0470, 0.0355, 0.0260), (0.0065, 0.0060), 0.018),
 )
 
 
@@ -111,18 +114,21 @@ def _neck(points: np.ndarray) -> np.ndarray:
 
 def _nose(points: np.ndarray, distance: np.ndarray) -> np.ndarray:
     # side walls, then bridge, ball of the tip, wings, columella; last the nostrils are taken out
-    side = capsule(points, (0.0, 0.0220, 0.0385), (0.0050, -0.0120, 0.0480), 0.0090, 0.0125)
-    distance = smooth_min(distance, side, 0.010)
-    bridge = capsule(points, (0.0, 0.0300, 0.0475), (0.0, 0.0050, 0.0590), 0.0068, 0.0062)
-    bridge = smooth_min(bridge, capsule(points, (0.0, 0.0050, 0.0590), (0.0, -0.0095, 0.0660), 0.0062, 0.0080), 0.010)
-    distance = smooth_min(distance, bridge, 0.008)
-    tip = ellipsoid(points, (0.0, -0.0125, 0.0668), (0.0098, 0.0088, 0.0096))
-    distance = smooth_min(distance, tip, 0.008)
-    wing = ellipsoid(points, (0.0108, -0.0152, 0.0575), (0.0066, 0.0068, 0.0108), 0.0, 0.35)
+    side = capsule(points, (0.0, 0.0240, 0.0380), (0.0050, -0.0100, 0.0475), 0.0090, 0.0125)
+    distance = smooth_min(distance, side, 0.014)
+    bridge = capsule(points, (0.0, 0.0320, 0.0460), (0.0, 0.0060, 0.0570), 0.0075, 0.0072)
+    bridge = smooth_min(bridge, capsule(points, (0.0, 0.0060, 0.0570), (0.0, -0.0090, 0.0645), 0.0072, 0.0085), 0.010)
+    distance = smooth_min(distance, bridge, 0.011)
+    tip = ellipsoid(points, (0.0, -0.0118, 0.0668), (0.0092, 0.0080, 0.0088))
+    distance = smooth_min(distance, tip, 0.010)
+    shoulder = ellipsoid(points, (0.0075, -0.0110, 0.0590), (0.0066, 0.0080, 0.0095))
+    distance = smooth_min(distance, shoulder, 0.008)
+    wing = ellipsoid(points, (0.0112, -0.0146, 0.0558), (0.0064, 0.0072, 0.0112), 0.15, 0.35)
     distance = smooth_min(distance, wing, 0.0045)
-    columella = capsule(points, (0.0, -0.0170, 0.0680), (0.0, -0.0215, 0.0565), 0.0042, 0.0042)
+    columella = capsule(points, (0.0, -0.0160, 0.0685), (0.0, -0.0205, 0.0560), 0.0038, 0.0044)
     distance = smooth_min(distance, columella, 0.005)
-    nostril = capsule(points, (0.0062, -0.0215, 0.0655), (0.0078, -0.0205, 0.0580), 0.0024, 0.0030)
+    nostril = capsule(points, (0.0056, -0.0215, 0.0660), (0.0086, -0.0210, 0.0575), 0.0022, 0.0030)
+    nostril = smooth_min(nostril, capsule(points, (0.0068, -0.0220, 0.0622), (0.0060, -0.0150, 0.0600), 0.003, 0.0026), 0.003)
     return smooth_max(distance, -nostril, 0.0025)
 
 
@@ -133,34 +139,34 @@ def _mouth(points: np.ndarray, distance: np.ndarray) -> np.ndarray:
     lower = tube(points, LOWER_LIP, 0.004)
     distance = smooth_min(distance, upper, 0.0045)
     distance = smooth_min(distance, lower, 0.0060)
-    fold = capsule(points, (0.0, -0.0600, 0.0650), (0.0140, -0.0585, 0.0590), 0.0085, 0.0070)
-    return smooth_max(distance, -fold, 0.010)
+    fold = capsule(points, (0.0, -0.0595, 0.0665), (0.0140, -0.0580, 0.0610), 0.0085, 0.0070)
+    return smooth_max(distance, -fold, 0.012)
 
 
 # Lip rolls from the midline to the corner: x, y, z, radius
 UPPER_LIP = np.array(
     [
-        (0.0, -0.0408, 0.0575, 0.0049),
-        (0.0060, -0.0400, 0.0570, 0.0048),
-        (0.0140, -0.0415, 0.0532, 0.0040),
-        (0.0225, -0.0440, 0.0465, 0.0026),
+        (0.0, -0.0412, 0.0582, 0.0041),
+        (0.0065, -0.0404, 0.0576, 0.0041),
+        (0.0150, -0.0418, 0.0540, 0.0035),
+        (0.0235, -0.0441, 0.0478, 0.0023),
     ]
 )
 LOWER_LIP = np.array(
     [
-        (0.0, -0.0492, 0.0552, 0.0058),
-        (0.0080, -0.0488, 0.0540, 0.0055),
-        (0.0155, -0.0470, 0.0505, 0.0042),
-        (0.0225, -0.0448, 0.0463, 0.0026),
+        (0.0, -0.0487, 0.0560, 0.0051),
+        (0.0080, -0.0484, 0.0550, 0.0049),
+        (0.0160, -0.0468, 0.0519, 0.0038),
+        (0.0235, -0.0448, 0.0476, 0.0023),
     ]
 )
 
 
 def _eyes(points: np.ndarray, distance: np.ndarray) -> np.ndarray:
     # the socket is taken out, then the lids are laid over the eyeball
-    socket = ellipsoid(points, (0.0310, 0.0235, 0.0520), (0.0185, 0.0105, 0.0145), 0.0, 0.35)
+    socket = ellipsoid(points, (0.0310, 0.0225, 0.0530), (0.0180, 0.0100, 0.0135), 0.0, 0.35)
     distance = smooth_max(distance, -socket, 0.016)
-    corner = ellipsoid(points, (0.0150, 0.0200, 0.0520), (0.0060, 0.0080, 0.0100))
+    corner = ellipsoid(points, (0.0155, 0.0215, 0.0530), (0.0055, 0.0090, 0.0120))
     distance = smooth_max(distance, -corner, 0.010)
     lids = ellipsoid(points, EYE_CENTRE, np.full(3, EYE_RADIUS + LID_THICKNESS))
     return smooth_min(distance, lids, 0.0045)

@@ -86,12 +86,18 @@ ACTIONS = (
     Action(
         "07_UpToDown_Frown",
         "nod",
-        ({"brows_down": 1.0, "mouth_frown": 0.6}, {"mouth_frown": 1.0, "brows_down": 0.5, "lips_press": 0.4}),
+        (
+            _both("frown", weight=0.6) | {"brow_down": 1.0},
+            _both("frown") | {"brow_down": 0.5, "lips_press": 0.4},
+        ),
     ),
     Action(
         "08_Front_RaiseBrows",
         "front",
-        ({"brows_up_inner": 1.0, "brows_up_outer": 1.0, "eyes_wide": 0.6}, {"brows_up_inner": 0.9, "eyes_wide": 0.3}),
+        (
+            _both("brow_outer_up") | {"brow_inner_up": 1.0, "wide_eyes": 0.6},
+            _both("brow_outer_up", weight=0.2) | {"brow_inner_up": 0.9, "wide_eyes": 0.3},
+        ),
     ),
     Action("09_UpToDown_PuffCheeks", "nod", ({"cheeks_puff": 1.0, "lips_press": 0.3},)),
     Action("10_LeftToRight_Jaw", "turn", ({"jaw_left": 1.0}, {"jaw_right": 1.0}), "sway"),
@@ -99,8 +105,8 @@ ACTIONS = (
         "11_UpToDown_Disgust",
         "nod",
         (
-            {"nose_wrinkle": 1.0, "brows_down": 0.6, "mouth_frown": 0.4} | _both("cheek_squint", weight=0.6),
-            {"nose_wrinkle": 0.8, "stretch": 0.5, "jaw_open": 0.15},
+            _both("cheek_squint", weight=0.6) | {"nose_wrinkle": 1.0, "brow_down": 0.6, "upper_lip_raise": 0.5},
+            _both("frown", weight=0.5) | {"nose_wrinkle": 0.8, "lips_stretch": 0.4, "jaw_open": 0.1},
         ),
     ),
     Action(
@@ -110,8 +116,8 @@ ACTIONS = (
             {"jaw_open": 0.45},
             {"jaw_open": 0.2, "funnel": 0.6},
             {"pucker": 0.6},
-            {"jaw_open": 0.25, "stretch": 0.5},
-            {"lips_press": 0.7},
+            {"jaw_open": 0.25, "lips_stretch": 0.5},
+            {"lips_press": 0.7, "lip_roll_in": 0.3},
             {"jaw_open": 0.2} | _both("smile", weight=0.5),
         ),
         "talk",
@@ -234,19 +240,20 @@ def expression_at(
     wanted = action_weights(sequence, time)
     weights = np.array([wanted.get(name, 0.0) for name in expression_names])
     weights *= rng.uniform(0.85, 1.15, len(weights))
-    weights += np.abs(rng.normal(0.0, 0.04, len(weights)))
+    weights += np.abs(rng.normal(0.0, 0.03, len(weights)))
     blink = rng.uniform(0.3, 1.0) if rng.random() < 0.06 else 0.0
     for index, name in enumerate(expression_names):
         if name.startswith("blink"):
             weights[index] = max(weights[index], blink)
-    return np.clip(weights, 0.0, 1.1).astype(np.float32)
+    return np.clip(weights, 0.0, 1.0).astype(np.float32)
 
 
 def gaze_at(sequence: Sequence, time: float, rng: np.random.Generator) -> tuple[float, float]:
-    """Yaw and pitch of the eyes in the head, radians: partly held on the camera, partly straying."""
+    """Radians that the eyes look to the face's left and up: partly held on the camera, partly straying."""
     motion = MOTIONS[sequence.action.motion]
     sweep = np.sin(2.0 * np.pi * sequence.cycles * time + sequence.phase)
-    pitch, yaw, _ = -sequence.gaze_hold * sequence.amplitude * sweep
+    down, left, _ = sequence.amplitude * sweep
     stray = 0.05 + 0.10 * (motion is MOTIONS["free"])
-    yaw, pitch = yaw + rng.normal(0.0, stray), pitch + rng.normal(0.0, stray)
-    return float(np.clip(yaw, -0.5, 0.5)), float(np.clip(pitch, -0.35, 0.35))
+    left = -sequence.gaze_hold * left + rng.normal(0.0, stray)
+    up = sequence.gaze_hold * down + rng.normal(0.0, stray)
+    return float(np.clip(left, -0.5, 0.5)), float(np.clip(up, -0.35, 0.35))

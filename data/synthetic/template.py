@@ -25,10 +25,10 @@ _LID_RINGS = (1.7, 3.6, 6.0, 8.8)  # millimetres outside the margins
 # Left half of the lips, front view, millimetres: from the corner to the midline
 _LIP_CORNER = (25.0, -44.6)
 _LIP_CURVES = {
-    "upper": (_LIP_CORNER, (19.5, -40.6), (12.5, -37.0), (6.0, -34.6), (0.0, -35.9)),
-    "lower": (_LIP_CORNER, (20.0, -48.9), (13.5, -52.9), (7.0, -54.6), (0.0, -55.0)),
-    "upper_inner": ((22.6, -44.6), (15.0, -43.6), (7.0, -43.1), (0.0, -43.6)),
-    "lower_inner": ((22.6, -44.6), (15.0, -46.0), (7.0, -46.4), (0.0, -46.4)),
+    "upper": (_LIP_CORNER, (19.5, -41.4), (12.5, -38.4), (6.0, -36.2), (0.0, -37.3)),
+    "lower": (_LIP_CORNER, (20.0, -48.6), (13.5, -52.0), (7.0, -53.4), (0.0, -53.7)),
+    "upper_inner": ((23.0, -44.6), (15.0, -43.7), (7.0, -43.3), (0.0, -43.7)),
+    "lower_inner": ((23.0, -44.6), (15.0, -45.9), (7.0, -46.2), (0.0, -46.2)),
 }
 _LIP_SEGMENTS = 6  # of each half lip; the outer key points are every second, the inner ones at the middle
 _LIP_RINGS = (2.6, 5.8)  # millimetres outside the lips
@@ -74,6 +74,10 @@ _EAR_RINGS = (1.0, 0.88, 0.77, 0.68, 0.59, 0.49, 0.38, 0.26, 0.13)
 _EAR_SPOKES = 18
 
 
+# Middle of the left brow's hairs, millimetres
+BROW_LINE = np.array([(12.5, 38.0), (18.0, 40.5), (27.0, 43.2), (36.5, 44.3), (46.0, 41.2), (53.5, 35.2)])
+
+
 @dataclass(frozen=True)
 class Template:
     """The coarse head. Vertices are chart directions; the first 1,220 and the triangles among them are the face.
@@ -115,6 +119,13 @@ def lid_margin() -> np.ndarray:
     """(18, 2) millimetres about the eyeball's centre: inner corner, upper lid, outer corner, lower lid back."""
     upper, lower = _sample(_UPPER_LID, _LID_SEGMENTS), _sample(_LOWER_LID, _LID_SEGMENTS)
     return np.concatenate([upper[:-1], lower[:0:-1]])
+
+
+def lip_outline() -> np.ndarray:
+    """(P, 2) millimetres, front view: the left half of the lips' outer border, closed across the midline."""
+    upper, lower = (_sample(_LIP_CURVES[side], 2 * _LIP_SEGMENTS) for side in ("upper", "lower"))
+    inner = np.array([(-8.0, lower[-1, 1]), (-8.0, upper[-1, 1])])
+    return np.concatenate([upper[::-1], lower[1:], inner])
 
 
 def lid_depth(front: np.ndarray) -> np.ndarray:
@@ -179,13 +190,16 @@ class _HalfPoints:
         return np.concatenate(self.directions)
 
 
-def _midline(start: float, end: float, spacing: float) -> np.ndarray:
-    """Chart directions along the midline between two angles (radians from +z, up), ends left out."""
+def _midline(start: float, end: float, spacing: float = 1.0, segments: int = 0) -> np.ndarray:
+    """Chart directions along the midline between two angles (radians from +z, up), ends left out.
+
+    Evenly spaced in 3D, about `spacing` metres apart or, where given, in so many segments.
+    """
     angles = np.linspace(start, end, 600)
     directions = np.stack([np.zeros(600), np.sin(angles), np.cos(angles)], axis=1)
     places = cast_rays(*chart.rays(directions))
     arc = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(places, axis=0), axis=1))])
-    count = max(1, round(arc[-1] / spacing))
+    count = segments or max(1, round(arc[-1] / spacing))
     inner = np.interp(np.linspace(0, arc[-1], count + 1)[1:-1], arc, angles)
     return np.stack([np.zeros(len(inner)), np.sin(inner), np.cos(inner)], axis=1)
 
@@ -212,17 +226,17 @@ def _face_midline(points: _HalfPoints) -> None:
     """Midline vertices between the features that lie on it, from the hairline to the throat."""
     named = points.names
     directions = points.all()
-    stops = [
-        (named["border"][0], named["ridge"][0], 0.0075),
-        (named["ridge"][0], named["ridge"][1], 0.0055),
-        (named["ridge"][1], named["ridge"][2], 0.0050),
-        (named["ridge"][2], named["ridge"][3], 0.0042),
-        (named["ridge"][3], named["nostril_base"][0], 0.0036),
-        (named["nostril_base"][0], named["upper_ring1"][-1], 0.0040),
-        (named["lower_ring1"][-1], named["jaw"][0], 0.0052),
-        (named["jaw"][0], named["border"][-1], 0.0065),
+    stops = [  # from, to, segments between them; in all the face must have an even number of midline vertices
+        (named["border"][0], named["ridge"][0], 9),
+        (named["ridge"][0], named["ridge"][1], 3),
+        (named["ridge"][1], named["ridge"][2], 3),
+        (named["ridge"][2], named["ridge"][3], 4),
+        (named["ridge"][3], named["nostril_base"][0], 5),
+        (named["nostril_base"][0], named["upper_ring1"][-1], 3),
+        (named["lower_ring1"][-1], named["jaw"][0], 6),
+        (named["jaw"][0], named["border"][-1], 3),
     ]
-    pieces = [_midline(_angle(directions[a]), _angle(directions[b]), step) for a, b, step in stops]
+    pieces = [_midline(_angle(directions[a]), _angle(directions[b]), segments=n) for a, b, n in stops]
     points.add("face_midline", np.concatenate(pieces))
 
 

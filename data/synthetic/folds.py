@@ -1,0 +1,216 @@
+"""What happens at the openings of the skin: lids that slide over the eyeballs, lips, and the folds behind both."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from data.synthetic.body import grid_triangles
+from data.synthetic.expression import LID_LOWER_SHARE
+from data.synthetic.head import FineHead
+from data.synthetic.regions import polygon_distance, smooth_step
+from data.synthetic.sculpture import EYE_CENTRE, EYE_RADIUS, LID_THICKNESS
+
+_LID_REACH = 0.022  # metres around the margin in which skin moves with the lids
+_SPHERE_REACH = (0.0015, 0.0080)  # metres from the margin: within the first skin keeps to the eyeball, beyond free
+_UPPER_SPAN, _LOWER_SPAN = 0.50, 0.60  # radians above / below the margins over which the lids' skin gives
+_LID_ROWS = (0.0002, -0.0015)  # metres off the eyeball's surface of the rows behind the margin
+_MOUTH_ROWS = ((0.0022, 0.0012), (0.0055, 0.0036), (0.0120, 0.0055))  # metres back and away from the line, a row
+_BAG_DEPTH = 0.035  # metres that the mouth goes back behind the last row
+_BAG_ROWS = 4
+
+
+def _strip(head: FineHead, loop: np.ndarray, rows: int, start: int) -> np.ndarray:
+    """Triangles between a loop of the skin and `rows` new rows whose vertices start at index `start`."""
+    size = len(loop)
+    grid = grid_triangles(rows + 1, size, closed=True)
+    index = np.concatenate([loop, start + np.arange(rows * size)])
+    directed = (head.triangles[:, [0, 1, 2]] == loop[0]) & (head.triangles[:, [1, 2, 0]] == loop[1])
+    grid = grid if directed.any() else grid[:, ::-1]
+    return index[grid].astype(np.int32)
+
+
+@dataclass(frozen=True)
+class LidSystem:
+    """The lids of one eye. Vertex indices are the skin's.
+
+    index: 0 left, 1 right; loop: (L,) the margin, from the inner corner over the upper lid
+    near: (K,) vertices that move with the lids; sphere: (K,) how far each keeps to the eyeball, 0..1
+    height: (K,) its mean distance from the eyeball's centre over the eyeball's radius; upper: (K,) bool
+    start: index of the first fold vertex
+    """
+
+    index: int
+    loop: np.ndarray
+    near: np.ndarray
+    sphere: np.ndarray
+    height: np.ndarray
+    upper: np.ndarray
+    start: int
+    triangles: np.ndarray
+
+    @classmethod
+    def build(cls, head: FineHead, name: str, index: int, start: int) -> "LidSystem":
+        """Collects the lids of "left_eye" or "right_eye"; `start`: where their fold's vertices will stand."""
+        loop = head.loops[name]
+        centre = EYE_CENTRE * [1 if index == 0 else -1, 1, 1]
+        front = head.vertices[:, 2] > 0.005
+        distance = np.abs(polygon_distance(head.vertices[:, :2], head.vertices[loop, :2]))
+        distance[loop] = 0.0
+        near = np.nonzero(front & (distance < _LID_REACH))[0]
+        local = head.vertices[near] - centre
+        half = len(loop) // 2
+        margin = head.vertices[loop] - centre
+        middle = _margins(margin, half, np.abs(local[:, 0] + centre[0]) - abs(centre[0]))
+        upper = np.arctan2(local[:, 1], local[:, 2]) > (middle[0] + middle[1]) / 2
+        place = np.full(len(head.vertices), -1)
+        place[near] = np.arange(len(near))
+        upper[place[loop[1:half]]] = True
+        upper[place[loop[half + 1 :]]] = False
+        return cls(
+            index,
+            loop,
+            near,
+            (1.0 - smooth_step(distance[near], *_SPHERE_REACH)).astype(np.float32),
+            (np.linalg.norm(local, axis=1) / EYE_RADIUS).astype(np.float32),
+            upper,
+            start,
+            _strip(head, loop, len(_LID_ROWS), start),
+        )
+
+    @property
+    def fold_count(self) -> int:
+        return len(_LID_ROWS) * len(self.loop)
+
+    @property
+    def fold_sources(self) -> np.ndarray:
+        """The margin's vertex behind which each fold vertex lies."""
+        return np.tile(self.loop, len(_LID_ROWS))
+
+    def fold_uv(self, uv: np.ndarray) -> np.ndarray:
+        """uv (fold_count, 2): rows drawn in from the margin towards the middle of the opening."""
+        margin = uv[self.loop]
+        return np.concatenate([margin + t * (margin.mean(axis=0) - margin) for t in (0.08, 0.2)])
+
+    def close(self, skin: np.ndarray, centre: np.ndarray, radius: float, closing: float) -> None:
+        """Lays the lids on the eyeball (centre (3,), radius, metres) and closes them, in place; 0 neutral, 1 shut."""
+        local = skin[self.near] - centre
+        outward = 1.0 if self.index == 0 else -1.0
+        half = len(self.loop) // 2
+        size = np.linalg.norm(local, axis=1)
+        wanted = size + self.sphere * (self.height * radius - size)
+        wanted = np.maximum(wanted, radius + 0.6 * LID_THICKNESS)
+        local *= (wanted / size)[:, None]
+        margin = np.zeros((len(self.loop), 3), np.float32)
+        place = np.searchsorted(self.near, self.loop)
+        margin[:] = local[place] * [outward, 1, 1]
+        top, bottom = _margins(margin, half, outward * local[:, 0])
+        if closing:
+            gap = np.maximum(top - bottom, 0.0)
+            turn = np.arctan2(local[:, 1], local[:, 2])
+            above = 1.0 - smooth_step(turn - top, 0.0, _UPPER_SPAN)
+            under = 1.0 - smooth_step(bottom - turn, 0.0, _LOWER_SPAN)
+            give = np.where(self.upper, above, under)
+            share = np.where(self.upper, -(1.0 - LID_LOWER_SHARE), LID_LOWER_SHARE)
+            angle = closing * gap * share * give
+            # skin that comes down over the eyeball lies flat on it
+            size = np.linalg.norm(local, axis=1)
+            over = 1.0 - smooth_step(turn + angle - top, 0.0, 0.35)
+            drawn = np.clip(closing, 0.0, 1.0) * np.minimum(gap / 0.5, 1.0) * over * (give > 0) * self.upper
+            local *= (1.0 + drawn * (np.minimum((radius + LID_THICKNESS) / size, 1.0) - 1.0))[:, None]
+            c, s = np.cos(angle), np.sin(angle)
+            y, z = c * local[:, 1] + s * local[:, 2], c * local[:, 2] - s * local[:, 1]
+            local = np.stack([local[:, 0], y, z], axis=1)
+        skin[self.near] = centre + local
+
+    def folds(self, skin: np.ndarray, centre: np.ndarray, radius: float) -> np.ndarray:
+        """(fold_count, 3): rows from the margin in onto the eyeball."""
+        local = skin[self.loop] - centre
+        size = np.linalg.norm(local, axis=1, keepdims=True)
+        return np.concatenate([centre + local * (radius + off) / size for off in _LID_ROWS])
+
+
+def _margins(margin: np.ndarray, half: int, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Elevations (N,), radians about the eyeball's centre, of upper and lower margin at x (N,) outward.
+
+    margin: (L, 3) about the centre, x outward, from the inner corner over the upper lid to the outer corner at
+    `half` and back.
+    """
+    turn = np.arctan2(margin[:, 1], margin[:, 2])
+    upper = slice(0, half + 1)
+    lower = np.r_[0, len(margin) - 1 : half - 1 : -1]
+    x_margin = np.abs(margin[:, 0]) * np.sign(margin[:, 0])
+    return (
+        np.interp(x, np.maximum.accumulate(x_margin[upper]), turn[upper]),
+        np.interp(x, np.maximum.accumulate(x_margin[lower]), turn[lower]),
+    )
+
+
+@dataclass(frozen=True)
+class MouthSystem:
+    """The lips' inner lines, the fold behind them and the inside of the mouth.
+
+    loop: (L,) inner line, from the right corner over the upper lip; start: index of the first fold vertex
+    """
+
+    loop: np.ndarray
+    start: int
+    triangles: np.ndarray
+    bag_triangles: np.ndarray
+    bag_uv: np.ndarray
+
+    @classmethod
+    def build(cls, head: FineHead, start: int) -> "MouthSystem":
+        loop = head.loops["mouth"]
+        rows = len(_MOUTH_ROWS)
+        triangles = _strip(head, loop, rows, start)
+        bag = grid_triangles(_BAG_ROWS + 1, len(loop), closed=True)
+        directed = (head.triangles[:, [0, 1, 2]] == loop[0]) & (head.triangles[:, [1, 2, 0]] == loop[1])
+        bag = bag if directed.any() else np.ascontiguousarray(bag[:, ::-1])
+        turn = np.pi - np.arange(len(loop)) * (2 * np.pi / len(loop))
+        size = np.linspace(0.5, 0.0, _BAG_ROWS + 1)[:, None]
+        uv = np.stack([0.5 + size * np.cos(turn), 0.5 - size * np.sin(turn)], axis=-1)
+        return cls(loop, start, triangles, bag, uv.reshape(-1, 2).astype(np.float32))
+
+    @property
+    def fold_sources(self) -> np.ndarray:
+        return np.tile(self.loop, len(_MOUTH_ROWS))
+
+    @property
+    def depth_share(self) -> np.ndarray:
+        """(fold vertices,) 0 at the lips .. 1 at the last row."""
+        rows = len(_MOUTH_ROWS)
+        return np.repeat((np.arange(rows, dtype=np.float32) + 0.5) / rows, len(self.loop))
+
+    def fold_uv(self, uv: np.ndarray) -> np.ndarray:
+        line = uv[self.loop]
+        return np.concatenate([line + t * (line.mean(axis=0) - line) for t in (0.02, 0.05, 0.09)])
+
+    def part_lips(self, skin: np.ndarray) -> None:
+        """Where the lips have gone through each other puts both inner lines onto the middle, in place."""
+        upper, lower = self._pairs()
+        overlap = np.maximum(skin[lower, 1] - skin[upper, 1], 0.0) / 2
+        skin[upper, 1] += overlap
+        skin[lower, 1] -= overlap
+
+    def _pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        half = len(self.loop) // 2
+        return self.loop[1:half], self.loop[: half : -1]
+
+    def folds(self, skin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The rows behind the lips (R * L, 3) and the vertices of the inside ((_BAG_ROWS + 1) * L, 3)."""
+        line = skin[self.loop]
+        size = len(self.loop)
+        away = np.sin(np.arange(size) * (2 * np.pi / size))[:, None].astype(np.float32)
+        corner = (np.abs(np.cos(np.arange(size) * (2 * np.pi / size))) ** 6)[:, None].astype(np.float32)
+        side = np.sign(line[:, :1] - line[:, :1].mean()) * corner
+        rows = []
+        for back, off in _MOUTH_ROWS:
+            move = np.concatenate([0.35 * off * side, off * away, np.full_like(away, -back)], axis=1)
+            rows.append(line + move)
+        last = rows[-1]
+        end = last.mean(axis=0) - np.array([0.0, 0.0, _BAG_DEPTH], np.float32)
+        bag = []
+        for t in np.linspace(0.0, 1.0, _BAG_ROWS + 1):
+            row = last + (end - last) * np.array([t**2, t**2, np.sin(t * np.pi / 2)], np.float32)
+            bag.append(row)
+        return np.concatenate(rows), np.concatenate(bag)

@@ -1,0 +1,256 @@
+"""Makes a data root of synthetic people in the WCPA layout: pictures, labels, lists and resources."""
+
+import csv
+import multiprocessing
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from data.synthetic import sweep
+from data.synthetic.camera import encode_jpeg
+from data.synthetic.scene import draw_setting, render
+from data.synthetic.shape import FaceModel, procedural_face
+from data.synthetic.subject import make_subject
+from util.camera import WCPA_PROJECTION, project, transform
+from util.mesh import write_obj
+from util.pose import pose_from_6dof, pose_to_6dof
+
+MIN_IMAGE_SIZE = 64
+# The face may come this near to the border of the picture, as a share of half the picture.
+BORDER = 0.97
+
+
+@dataclass(frozen=True)
+class Job:
+    """One subject to generate. index counts from 0 over training, then test subjects; folder is the root to write."""
+
+    folder: Path
+    index: int
+    subject_id: str
+    labelled: bool
+    num_actions: int
+    frames: int
+    image_size: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a job made: rows of subject id, action and image id, and the 6DoF (R, 6) of each."""
+
+    index: int
+    rows: tuple[tuple[str, str, str], ...]
+    poses: np.ndarray
+
+
+def generate_data_root(
+    data_root: Path,
+    num_subjects: int,
+    num_test_subjects: int,
+    num_actions: int,
+    frames: int,
+    image_size: int,
+    seed: int,
+    num_workers: int,
+) -> None:
+    """Writes a data root of `num_subjects` training and `num_test_subjects` test subjects.
+
+    Each subject shows num_actions of the actions of data.synthetic.sweep, each action `frames` pictures of
+    image_size x image_size pixels. Training labels go to info/, those of the test subjects to test_info/, which the
+    real data does not have. The same seed gives the same bytes for every number of workers; 0 or 1 workers run in
+    this process. All is written beside data_root and renamed at the end: an interrupted run leaves no data root.
+
+    Raises ValueError for an argument out of range, and FileExistsError where data_root exists and is not an empty
+    folder.
+    """
+    _check(num_subjects, num_test_subjects, num_actions, frames, image_size, seed, num_workers)
+    data_root = Path(data_root)
+    if data_root.exists() and (not data_root.is_dir() or any(data_root.iterdir())):
+        raise FileExistsError(f"{data_root}: wanted a new or empty folder for the data root, got one with contents")
+    data_root.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{data_root.name}.partial-", dir=data_root.parent))
+    try:
+        ids = draw_subject_ids(num_subjects + num_test_subjects, seed)
+        jobs = [
+            Job(partial, index, subject_id, index < num_subjects, num_actions, frames, image_size, seed)
+            for index, subject_id in enumerate(ids)
+        ]
+        made = sorted(_run(jobs, num_workers), key=lambda one: one.index)
+        _write_lists(partial, made[:num_subjects], made[num_subjects:])
+        _write_resources(partial, made[:num_subjects], made[num_subjects:])
+        partial.chmod(0o755)
+        if data_root.exists():
+            data_root.rmdir()
+        os.replace(partial, data_root)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _check(
+    num_subjects: int,
+    num_test_subjects: int,
+    num_actions: int,
+    frames: int,
+    image_size: int,
+    seed: int,
+    num_workers: int,
+) -> None:
+    for name, value, low, high in (
+        ("num_subjects", num_subjects, 1, 100_000),
+        ("num_test_subjects", num_test_subjects, 0, 100_000),
+        ("num_actions", num_actions, 1, len(sweep.ACTIONS)),
+        ("frames", frames, 1, sweep.SEQUENCE_LENGTH),
+        ("image_size", image_size, MIN_IMAGE_SIZE, 8192),
+        ("seed", seed, 0, 2**63 - 1),
+        ("num_workers", num_workers, 0, 1024),
+    ):
+        if not low <= value <= high:
+            raise ValueError(f"{name}: wanted {low}..{high}, got {value}")
+
+
+def draw_subject_ids(count: int, seed: int) -> list[str]:
+    """`count` different ids of six digits, in random order; about one in five begins with a zero, the first does."""
+    rng = np.random.default_rng([seed, 0x1D5])
+    low = -(-count // 5)
+    numbers = np.concatenate(
+        [
+            rng.choice(np.arange(1, 100_000), size=low, replace=False),
+            rng.choice(np.arange(100_000, 1_000_000), size=count - low, replace=False),
+        ]
+    )
+    order = np.concatenate([[0], 1 + rng.permutation(count - 1)]).astype(int)
+    return [f"{number:06d}" for number in numbers[order]]
+
+
+def _run(jobs: list[Job], num_workers: int) -> list[Made]:
+    total = sum(job.num_actions * job.frames for job in jobs)
+    made = []
+    with tqdm(total=total, unit="image", desc="synthesizing") as progress:
+        results = _run_here(jobs) if num_workers <= 1 else _run_in_workers(jobs, num_workers)
+        for one in results:
+            progress.update(len(one.rows))
+            made.append(one)
+    return made
+
+
+def _run_here(jobs: list[Job]) -> Iterator[Made]:
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        face = procedural_face()
+        for job in jobs:
+            yield generate_subject(face, job)
+    finally:
+        cv2.setNumThreads(threads)
+
+
+def _start_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends a worker without a traceback; the parent tidies up
+    cv2.setNumThreads(1)
+    procedural_face()  # built once in each worker process
+
+
+def _work(job: Job) -> Made:
+    return generate_subject(procedural_face(), job)
+
+
+def _run_in_workers(jobs: list[Job], num_workers: int) -> Iterator[Made]:
+    context = multiprocessing.get_context("spawn")
+    executor = ProcessPoolExecutor(min(num_workers, len(jobs)), mp_context=context, initializer=_start_worker)
+    try:
+        for future in as_completed([executor.submit(_work, job) for job in jobs]):
+            yield future.result()
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
+
+
+def generate_subject(face: FaceModel, job: Job) -> Made:
+    """Draws one subject and writes its pictures and labels."""
+    rng = np.random.default_rng([job.seed, job.index])
+    identity = draw_identity(face, rng)
+    subject = make_subject(face, identity, rng)
+    rows, poses = [], []
+    for number, action in enumerate(sweep.actions_of_subject(job.index, job.num_actions, job.seed)):
+        rng = np.random.default_rng([job.seed, job.index, 1 + number])
+        sequence = sweep.draw_sequence(action, rng)
+        for image_id in np.sort(rng.choice(sweep.SEQUENCE_LENGTH, size=job.frames, replace=False)):
+            time = image_id / sweep.SEQUENCE_LENGTH
+            expression = sweep.expression_at(sequence, time, face.expression_names, rng)
+            gaze = sweep.gaze_at(sequence, time, rng)
+            verts = face.face_vertices(face.vertices(identity, expression)["skin"]).astype(np.float32)
+            R_t = keep_inside(sweep.pose_at(sequence, time), verts).astype(np.float32)
+            setting = draw_setting(rng, job.image_size)
+            picture = render(subject, R_t.astype(np.float64), expression, gaze, setting, rng)
+            row = (job.subject_id, action.name, str(image_id))
+            _write_sample(job, row, encode_jpeg(setting.camera, picture), verts, R_t, face.topology.keypoints)
+            rows.append(row)
+            poses.append(pose_to_6dof(R_t))
+    return Made(job.index, tuple(rows), np.array(poses))
+
+
+def draw_identity(face: FaceModel, rng: np.random.Generator) -> np.ndarray:
+    """(I,) float32 weights of a random person; the model's components have unit variance."""
+    return np.clip(rng.standard_normal(len(face.identity_names)), -2.5, 2.5).astype(np.float32)
+
+
+def keep_inside(R_t: np.ndarray, verts: np.ndarray) -> np.ndarray:
+    """Shifts a pose (4, 4) sideways so that the face verts (N, 3) stay in the picture, as the recordings' do."""
+    points = transform(verts, R_t)
+    image, distance = project(points, WCPA_PROJECTION, 2, 2)  # 2 x 2 pixels: 1 pixel is half the picture
+    low, high = image.min(axis=0) - 1.0, image.max(axis=0) - 1.0
+    shift = np.maximum(-BORDER - low, 0.0) - np.maximum(high - BORDER, 0.0)
+    moved = R_t.copy()
+    moved[3, :2] += shift * [1.0, -1.0] * distance.mean() / WCPA_PROJECTION[[0, 1], [0, 1]]
+    return moved
+
+
+def _write_sample(
+    job: Job, row: tuple[str, str, str], jpeg: bytes, verts: np.ndarray, R_t: np.ndarray, keypoints: np.ndarray
+) -> None:
+    subject_id, action, image_id = row
+    image = job.folder / "image" / subject_id / action / f"{image_id}_ar.jpg"
+    image.parent.mkdir(parents=True, exist_ok=True)
+    image.write_bytes(jpeg)
+    points, _ = project(transform(verts[keypoints], R_t), WCPA_PROJECTION, job.image_size, job.image_size)
+    landmarks = job.folder / "68landmarks" / subject_id / action / f"{image_id}_68landmarks.txt"
+    landmarks.parent.mkdir(parents=True, exist_ok=True)
+    landmarks.write_text("".join(f"{x:.0f} {y:.0f}\n" for x, y in points), encoding="ascii", newline="\n")
+    info = job.folder / ("info" if job.labelled else "test_info") / subject_id / action / f"{image_id}_info.npz"
+    info.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(info, verts=verts, R_t=R_t)
+
+
+def _write_lists(folder: Path, train: list[Made], test: list[Made]) -> None:
+    (folder / "list").mkdir()
+    for name, made in (("train", train), ("test", test)):
+        rows = sorted((row for one in made for row in one.rows), key=lambda row: (row[0], row[1], int(row[2])))
+        with open(folder / "list" / f"WCPA_track2_{name}.csv", "w", encoding="ascii", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["subject_id", "facial_action", "img_id"])
+            writer.writerows(rows)
+        ids = sorted({row[0] for row in rows})
+        path = folder / "list" / f"WCPA_track2_{name}_subject_id_list.txt"
+        path.write_text("".join(f"{subject_id}\n" for subject_id in ids), encoding="ascii", newline="\n")
+
+
+def _write_resources(folder: Path, train: list[Made], test: list[Made]) -> None:
+    topology = procedural_face().topology
+    resources = folder / "resources"
+    resources.mkdir()
+    write_obj(resources / "example.obj", topology.template, topology.triangles)
+    np.save(resources / "kpt_ind.npy", topology.keypoints)
+    matrix = "\n".join(" ".join(str(float(value)) for value in row) for row in WCPA_PROJECTION)
+    (resources / "projection_matrix.txt").write_text(matrix + "\n", encoding="ascii", newline="\n")
+    pose = pose_from_6dof(np.concatenate([one.poses for one in train]).mean(axis=0))
+    row = np.concatenate([topology.template.reshape(-1), pose[:3, :3].reshape(-1), pose[3, :3]]).astype(np.float32)
+    count = sum(len(one.rows) for one in test)
+    np.save(resources / "example_submission.npy", np.tile(row, (count, 1)))

@@ -1,0 +1,174 @@
+"""Pictures of a subject: geometry into camera space, one pass of the rasterizer, then light on the pixels it found.
+
+Camera space throughout: x right, y up, z towards the camera, metres. Light is linear.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from data.synthetic import hair, lighting
+from data.synthetic.background import draw_background
+from data.synthetic.camera import Camera, develop, draw_camera
+from data.synthetic.pixels import EMPTY, SUPERSAMPLING, gather, spread
+from data.synthetic.shading import shade
+from data.synthetic.subject import CLOTHES, EYES, HAIR, MOUTH, SKIN, SKY_DIRECTIONS, TEETH, Subject, smooth_normals
+from data.synthetic.sweep import body_pose
+from Sim3DR import rasterize_buffers
+from util.camera import WCPA_PROJECTION, screen_vertices, transform
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where a picture is taken: lights, background (size, size, 3) linear, and camera."""
+
+    lights: lighting.Lights
+    background: np.ndarray
+    camera: Camera
+
+
+@dataclass(frozen=True)
+class Posed:
+    """A subject in camera space; vertex arrays as in Subject.
+
+    vertices, normals: (N, 3) float32, the normals of hair being its tangents
+    light: (N, 3) float32 irradiance / pi from the sky; glint: (N, 1) what the sky's mirror image adds
+    centre: (3,) the middle of the head
+    """
+
+    vertices: np.ndarray
+    normals: np.ndarray
+    light: np.ndarray
+    glint: np.ndarray
+    centre: np.ndarray
+
+
+def draw_setting(rng: np.random.Generator, size: int) -> Setting:
+    """Draws surroundings, lights that go with them, and a camera."""
+    background = draw_background(rng, size)
+    mean = np.minimum(background[::8, ::8], 1.5).mean(axis=(0, 1))
+    lights = lighting.draw_lights(rng, mean)
+    level = np.exp(rng.normal(-0.1, 0.4)) * 0.30 / (mean.mean() + 0.05)
+    return Setting(lights, background * np.float32(np.clip(level, 0.4, 1.8)), draw_camera(rng))
+
+
+def pose_subject(
+    subject: Subject, R_t: np.ndarray, expression: np.ndarray, gaze: tuple[float, float], sky: lighting.Lights
+) -> Posed:
+    """Brings a subject into camera space under a sky; R_t (4, 4) is the pose of the head."""
+    face = subject.face
+    moved = face.vertices(subject.identity, expression, gaze)
+    shoulders = body_pose(R_t)
+    placed, normals = {}, {}
+    for part in face.parts:
+        share = np.float32(part.name == "clothes") if part.name != "skin" else face.neck_weight[:, None]
+        placed[part.name] = _blend_poses(moved[part.name], R_t, shoulders, share)
+        normals[part.name] = smooth_normals(placed[part.name], subject.welds[part.name])
+    surface = np.concatenate(list(placed.values()))
+    surface_normals = np.concatenate(list(normals.values()))
+    # The sky as the head sees it; what turns less than the head (clothes) is lit as if it turned along.
+    light = subject.transfer @ sky.sky(SKY_DIRECTIONS @ R_t[:3, :3].astype(np.float32))
+    glint = np.zeros((len(subject.uv), 1), np.float32)
+    glint[: len(surface)] = _mirror_image(surface, surface_normals, light[: len(surface)], sky)
+    skin = next(part for part in face.parts if part.name == "skin")
+    vertices, directions, lit = [surface], [surface_normals], [light[: len(surface)]]
+    start = len(surface)
+    for group in subject.strands:
+        count, size = group.points.shape[:2]
+        points = hair.move_strands(group, skin.triangles, subject.rest["skin"], moved["skin"])
+        flat, tangents = hair.ribbons(transform(points, R_t.astype(np.float32)), group.widths)
+        vertices.append(flat)
+        directions.append(tangents)
+        lit.append(np.repeat(light[start : start + count], 2 * size, axis=0))
+        start += count
+    centre = transform(np.array([[0.0, -0.05, -0.03]]), R_t)[0]
+    return Posed(np.concatenate(vertices), np.concatenate(directions), np.concatenate(lit), glint, centre)
+
+
+def _blend_poses(points: np.ndarray, R_t: np.ndarray, shoulders: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Points (V, 3) under the head's pose where share is 0, under the shoulders' where it is 1; float32."""
+    if np.ndim(share) == 0:
+        return transform(points, shoulders if share else R_t).astype(np.float32)
+    with_head = transform(points, R_t)
+    return (with_head + share * (transform(points, shoulders) - with_head)).astype(np.float32)
+
+
+def _mirror_image(vertices: np.ndarray, normals: np.ndarray, light: np.ndarray, sky: lighting.Lights) -> np.ndarray:
+    """(V, 1) radiance of the sky mirrored towards the camera by a dielectric, dimmed where little sky is seen."""
+    view = -vertices / np.linalg.norm(vertices, axis=1, keepdims=True)
+    facing = (view * normals).sum(axis=1, keepdims=True)
+    mirrored = sky.sky(2.0 * facing * normals - view).mean(axis=1, keepdims=True)
+    fresnel = 0.028 + 0.35 * (1.0 - np.clip(facing, 0.0, 1.0)) ** 5
+    seen = np.minimum(light.mean(axis=1, keepdims=True) / (mirrored + 0.2), 1.0)
+    return (mirrored * fresnel * seen).astype(np.float32)
+
+
+def expose(subject: Subject, posed: Posed, lights: lighting.Lights) -> float:
+    """The factor on all light that gives the face the brightness an automatic exposure aims at."""
+    names = [part.name for part in subject.face.parts]
+    start = sum(len(subject.rest[name]) for name in names[: names.index("skin")])
+    skin = slice(start, start + len(subject.rest["skin"]))
+    weight = subject.face.regions["face"] * (posed.normals[skin, 2] > 0.1) + 1e-6
+    key = np.maximum(posed.normals[skin] @ lights.key_direction, 0.0)[:, None] * lights.key_colour
+    irradiance = float(np.average((posed.light[skin] + key).mean(axis=1), weights=weight))
+    return float(0.85 * np.exp(0.12 * (subject.look.melanin - 0.6)) / (irradiance + 1e-3))
+
+
+def render(
+    subject: Subject,
+    R_t: np.ndarray,
+    expression: np.ndarray,
+    gaze: tuple[float, float],
+    setting: Setting,
+    rng: np.random.Generator,
+    projection: np.ndarray = WCPA_PROJECTION,
+) -> np.ndarray:
+    """(size, size, 3) uint8 sRGB picture of a subject in a setting, of the size of the setting's background."""
+    posed = pose_subject(subject, R_t, expression, gaze, setting.lights)
+    factor = expose(subject, posed, setting.lights)
+    lights = lighting.scale_lights(setting.lights, factor)
+    posed = replace(posed, light=posed.light * factor, glint=posed.glint * factor)
+    light = composite(subject, posed, lights, setting.background, projection)
+    return develop(rng, setting.camera, light)
+
+
+def composite(
+    subject: Subject, posed: Posed, lights: lighting.Lights, background: np.ndarray, projection: np.ndarray
+) -> np.ndarray:
+    """(H, W, 3) float32 linear light of the subject before the background."""
+    height, width = background.shape[:2]
+    scale = SUPERSAMPLING
+    screen = screen_vertices(posed.vertices, projection.astype(np.float32), width * scale, height * scale)
+    box = _picture_box(screen, width, height, scale)
+    picture = background.copy()
+    if box is None:
+        return picture
+    left, top, right, bottom = box
+    screen[:, :2] -= np.float32([left * scale, top * scale])
+    size = ((bottom - top) * scale, (right - left) * scale)
+    buffers = rasterize_buffers(screen, subject.triangles, *size, w=-screen[:, 2])
+    materials = np.append(subject.material, EMPTY).astype(np.uint8)[buffers.triangle]
+    columns = (np.arange(size[1]) + left * scale + 0.5) * (2.0 / (width * scale)) - 1.0
+    rows = 1.0 - (np.arange(size[0]) + top * scale + 0.5) * (2.0 / (height * scale))
+    rays = ((columns / projection[0, 0]).astype(np.float32), (rows / projection[1, 1]).astype(np.float32))
+    attributes = np.concatenate([posed.normals, posed.light, posed.glint, subject.uv], axis=1)
+    shadow = lighting.Shadow(posed.vertices, subject.shadow_triangles, lights, posed.centre)
+    layer = np.zeros((bottom - top, right - left, 4), np.float32)
+    for material in (SKIN, EYES, TEETH, MOUTH, CLOTHES, HAIR):
+        fine = material not in (SKIN, CLOTHES)
+        pixels = gather(buffers, subject.triangles, attributes, materials == material, fine, rays)
+        if pixels is not None:
+            spread(pixels, np.minimum(shade(subject, material, pixels, lights, shadow), 8.0), layer)
+    window = picture[top:bottom, left:right]
+    window *= 1.0 - layer[..., 3:]
+    window += layer[..., :3]
+    return picture
+
+
+def _picture_box(screen: np.ndarray, width: int, height: int, scale: int) -> tuple[int, int, int, int] | None:
+    """Left, top, right, bottom of what the subject covers in the picture, whole pixels; None where nothing."""
+    (left, right), (top, bottom) = (
+        np.clip([np.floor(values.min() / scale), np.ceil(values.max() / scale) + 1], 0, side).astype(int)
+        for values, side in ((screen[:, 0], width), (screen[:, 1], height))
+    )
+    return (int(left), int(top), int(right), int(bottom)) if right > left and bottom > top else None
