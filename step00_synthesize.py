@@ -1,6 +1,6 @@
 """Makes a data root in the WCPA layout: synthetic subjects, images and labels.
 
-    python step00_synthesize.py --data_root synthetic
+python step00_synthesize.py --data_root synthetic
 """
 
 from data.synthetic.generate import generate_data_root

@@ -1,6 +1,6 @@
 """Checks a data root, shows its numbers, splits it by subject and writes the cache that the later steps read.
 
-    python step01_preparation.py --data_root wcpa_challenge_face_data
+python step01_preparation.py --data_root wcpa_challenge_face_data
 """
 
 import argparse

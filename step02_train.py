@@ -48,7 +48,8 @@ def main() -> None:
     folder = open_run(options, state)
 
     with RunLog(folder) as log, StopRequest() as stop:
-        log.say(f"{description}\n{device_line}\nrun: {folder}, {len(train_set)} training images")
+        precision = "bfloat16" if state.bfloat16 else "float32"
+        log.say(f"{description}\n{device_line}, {precision}\nrun: {folder}, {len(train_set)} training images")
         if state.epoch == 0 and state.step == 0:
             validate(state, val_set, cache, options, log, {})
             save_run(folder, state, options, cache, "best.pt")

@@ -1,10 +1,10 @@
 """cache/, which step01 writes and the later steps read: what was found out about a data root once and for all.
 
-    source.json          which data root (path and fingerprint) and how it was split
-    train_list.csv, val_list.csv
-    rejected.csv         the bad samples, each with its reason
-    label_mean_std.npz   label_6dof_mean, label_6dof_std (6,), verts_mean (N, 3), of the training fold
-    topology.npz         template, triangles, keypoints, mirror, projection, image_size (width, height)
+source.json          which data root (path and fingerprint) and how it was split
+train_list.csv, val_list.csv
+rejected.csv         the bad samples, each with its reason
+label_mean_std.npz   label_6dof_mean, label_6dof_std (6,), verts_mean (N, 3), of the training fold
+topology.npz         template, triangles, keypoints, mirror, projection, image_size (width, height)
 """
 
 import json

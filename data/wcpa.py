@@ -1,14 +1,15 @@
 """A data root in the WCPA layout, as it lies on disk: lists, resources, and one record an image.
 
-    image/<subject>/<action>/<id>_ar.jpg                 JPEG
-    68landmarks/<subject>/<action>/<id>_68landmarks.txt  68 rows "x y", pixels, y down
-    info/<subject>/<action>/<id>_info.npz                verts (N, 3), R_t (4, 4); labelled subjects only
-    list/WCPA_track2_{train,test}.csv                    subject_id, facial_action, img_id
-    resources/                                           example.obj, kpt_ind.npy, projection_matrix.txt, ...
+image/<subject>/<action>/<id>_ar.jpg                 JPEG
+68landmarks/<subject>/<action>/<id>_68landmarks.txt  68 rows "x y", pixels, y down
+info/<subject>/<action>/<id>_info.npz                verts (N, 3), R_t (4, 4); labelled subjects only
+list/WCPA_track2_{train,test}.csv                    subject_id, facial_action, img_id
+resources/                                           example.obj, kpt_ind.npy, projection_matrix.txt, ...
 """
 
 import csv
 import hashlib
+import io
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +74,7 @@ class WcpaRoot:
         template, triangles = read_obj(resources / "example.obj")
         try:
             return make_topology(template, triangles, np.load(resources / "kpt_ind.npy"))
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, EOFError) as error:
             raise InputError(f"{resources}: {error}") from None
 
     def projection(self) -> np.ndarray:
@@ -112,7 +113,8 @@ class WcpaRoot:
         """verts (N, 3) and R_t (4, 4), float32, checked: finite, a rotation, in front of the camera."""
         path = self.label_path(sample)
         try:
-            with np.load(path, allow_pickle=False) as label:
+            # from memory, because NumPy leaves a file open that turns out to be cut short
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as label:
                 missing = [key for key in ("verts", "R_t") if key not in label]
                 if missing:
                     raise InputError(f"wanted the keys verts and R_t, got {', '.join(label.keys()) or 'none'}")

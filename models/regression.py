@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -16,7 +16,7 @@ from util.statistics import LabelStatistics
 # Vertices are regressed in decimetres, in which a face spans about -1..1 (published baseline).
 DECIMETRES = 10.0
 
-# The published recipe: systems G of the WCPA Track 2 baseline.
+# The recipe of the published WCPA Track 2 baseline.
 PUBLISHED = {
     "img_size": 256,
     "batch_size": 128,
@@ -43,6 +43,7 @@ STANDARD = {
     "lr_policy": "cosine",
     "warmup_steps": 50,
     "averaging": 0.99,
+    "precision": "auto",
     "initialisation": "he",
     "start": "mean",
     "mirror": 0.5,
@@ -57,7 +58,7 @@ class RegressionModel(BaseModel):
     Outputs: "verts" (B, 3N) decimetres and "6dof" (B, 6) whitened.
     """
 
-    presets = {"standard": STANDARD, "published": PUBLISHED}
+    presets: ClassVar = {"standard": STANDARD, "published": PUBLISHED}
 
     def __init__(
         self,
@@ -76,9 +77,7 @@ class RegressionModel(BaseModel):
         self.verts_layer, self.six_layer = self.output_layers(features, start)
 
     @classmethod
-    def build(
-        cls, options: Mapping[str, Any], topology: Topology, statistics: LabelStatistics
-    ) -> "RegressionModel":
+    def build(cls, options: Mapping[str, Any], topology: Topology, statistics: LabelStatistics) -> "RegressionModel":
         names = ("backbone", "initialisation", "start", "loss_verts_weight", "loss_6dof_weight")
         return cls(statistics, **{name: options[name] for name in names})
 

@@ -77,9 +77,7 @@ def add_data_options(parser: argparse.ArgumentParser, num_workers: int = 2) -> N
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Which run, and where it computes."""
     group = parser.add_argument_group("run")
-    group.add_argument(
-        "--name", type=parse_run_name, default="experiment_name", metavar="NAME", help="name of the run"
-    )
+    group.add_argument("--name", type=parse_run_name, default="experiment_name", metavar="NAME", help="name of the run")
     group.add_argument(
         "--gpu_ids",
         type=parse_gpu_ids,

@@ -33,7 +33,7 @@ def build_parser(model: str, preset: str) -> StepParser:
         "--lr_policy",
         choices=["linear", "cosine", "constant"],
         default="linear",
-        help="linear: constant, then down to zero over --epochs_decay, epoch by epoch; cosine: down to zero, step by step",
+        help="linear: constant, then epoch by epoch down to zero over --epochs_decay; cosine: step by step to zero",
     )
     group.add_argument(
         "--epochs_decay", type=number(int, 0), default=5, metavar="N", help="last epochs, in which linear goes down"
@@ -48,11 +48,11 @@ def build_parser(model: str, preset: str) -> StepParser:
     )
     group.add_argument(
         "--precision",
-        choices=["float32", "bfloat16"],
+        choices=["auto", "float32", "bfloat16"],
         default="float32",
-        help="of the network's computation in training; bfloat16 is faster where the hardware multiplies it",
+        help="of the network's computation in training; auto: whichever is faster here",
     )
-    group.add_argument("--mirror", type=number(float, 0, 1), default=0.0, metavar="P", help="chance of a mirrored image")
+    group.add_argument("--mirror", type=number(float, 0, 1), default=0.0, metavar="P", help="chance to mirror an image")
     group.add_argument("--light", type=number(float, 0, 1), default=0.0, metavar="P", help="chance of changed light")
     group.add_argument(
         "--box_jitter", type=number(float, 0, 0.5), default=0.0, metavar="SHARE", help="shift and scale of the face box"

@@ -38,8 +38,8 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise FileNotFoundError(f"checkpoint {path}: no such file; is --name right, and has step02_train.py run?")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError, ValueError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, ValueError, KeyError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(f"checkpoint {path}: wanted a whole checkpoint, cannot read it ({reason})") from None
     wanted = {"model", "options", "topology", "statistics"}
     if not isinstance(state, dict) or not wanted <= state.keys():

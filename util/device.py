@@ -1,6 +1,9 @@
-"""Which device a run uses."""
+"""Which device a run uses, and in what precision it computes fastest there."""
+
+import time
 
 import torch
+from torch.nn import functional
 
 from util.errors import InputError
 
@@ -19,3 +22,20 @@ def choose_device(gpu_ids: list[int]) -> tuple[torch.device, str]:
         raise InputError(f"--gpu_ids: wanted 0..{torch.cuda.device_count() - 1}, got {gpu_ids[0]}")
     device = torch.device("cuda", gpu_ids[0])
     return device, f"device: GPU {gpu_ids[0]}, {torch.cuda.get_device_name(device)}"
+
+
+def bfloat16_is_faster(device: torch.device) -> bool:
+    """Whether convolutions are computed faster in bfloat16 than in float32: by trial on a CPU, where it depends on
+    the instruction set and may be many times slower; by capability on a GPU."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    seconds = {}
+    for kind in (torch.float32, torch.bfloat16):
+        image, weight = torch.ones(8, 64, 28, 28, dtype=kind), torch.ones(64, 64, 3, 3, dtype=kind)
+        times = []
+        for _ in range(8):
+            start = time.perf_counter()
+            functional.conv2d(image, weight, padding=1)
+            times.append(time.perf_counter() - start)
+        seconds[kind] = min(times)
+    return seconds[torch.bfloat16] < seconds[torch.float32]

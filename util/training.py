@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch.optim.swa_utils import AveragedModel
 
+from util.device import bfloat16_is_faster
 from util.schedule import rate_factor
 
 
@@ -27,9 +28,7 @@ class TrainingState:
     options: plain training options (options/train_options.py).
     """
 
-    def __init__(
-        self, model: torch.nn.Module, options: Mapping[str, Any], steps_per_epoch: int, device: torch.device
-    ):
+    def __init__(self, model: torch.nn.Module, options: Mapping[str, Any], steps_per_epoch: int, device: torch.device):
         self.model, self.device = model.to(device), device
         self.optimizer = torch.optim.AdamW(
             model.parameters(),
@@ -49,7 +48,8 @@ class TrainingState:
         self.averaged = None
         if options["averaging"] > 0:
             self.averaged = AveragedModel(model, avg_fn=running_average(options["averaging"]), use_buffers=True)
-        self.bfloat16 = options["precision"] == "bfloat16"
+        precision = options["precision"]
+        self.bfloat16 = bfloat16_is_faster(device) if precision == "auto" else precision == "bfloat16"
         self.epoch, self.step, self.best_score = 0, 0, float("inf")
 
     @property
@@ -88,6 +88,7 @@ class TrainingState:
             "epoch": self.epoch,
             "step": self.step,
             "best_score": self.best_score,
+            "bfloat16": self.bfloat16,
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }
@@ -100,6 +101,7 @@ class TrainingState:
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         self.epoch, self.step, self.best_score = state["epoch"], state["step"], state["best_score"]
+        self.bfloat16 = state["bfloat16"]
         torch.set_rng_state(state["random"])
         if torch.cuda.is_available() and len(state["random_cuda"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all(state["random_cuda"])

@@ -91,10 +91,10 @@ def draw_look(rng: np.random.Generator) -> Look:
         lipstick = to_linear(np.array([rng.uniform(0.45, 0.8), rng.uniform(0.1, 0.35), rng.uniform(0.15, 0.4)]))
     return Look(
         melanin=melanin,
-        haemoglobin=float(rng.uniform(0.28, 0.70)),
+        haemoglobin=float(rng.uniform(0.35, 0.80)),
         carotene=float(rng.uniform(0.0, 0.6)),
         hair=to_linear(np.array(HAIR_COLOURS[str(hair)]) / 255.0),
-        hair_greying=float(max(0.0, rng.normal(-0.15, 0.25))),
+        hair_greying=float(max(0.0, rng.normal(-0.25, 0.25))),
         iris=str(iris),
         iris_angle=float(rng.uniform(0.47, 0.52)),
         pupil_angle=float(rng.uniform(0.13, 0.26)),
@@ -169,6 +169,9 @@ def paint_skin(rng: np.random.Generator, look: Look, regions: RegionMaps, hair_c
     haemoglobin = look.haemoglobin * (1.0 + look.blotches * (0.6 * flush + 0.10 * patches[..., 1]))
     haemoglobin += 0.15 * sockets + 0.35 * _soft(regions["nostrils"], 2.0)
     haemoglobin += look.lip_colour * lips * (0.75 + 0.10 * smooth_noise(rng, size, size, 60))
+    mucosa = np.maximum(regions["inner_lid"], regions["inner_mouth"])
+    melanin *= 1.0 - 0.6 * mucosa
+    haemoglobin += mucosa * (0.5 + 0.7 * (regions["inner_mouth"] > 0.0))
 
     melanin = cv2.resize(melanin, (SKIN_SIZE, SKIN_SIZE), interpolation=cv2.INTER_LINEAR)
     haemoglobin = cv2.resize(haemoglobin, (SKIN_SIZE, SKIN_SIZE), interpolation=cv2.INTER_LINEAR)
@@ -185,7 +188,7 @@ def paint_skin(rng: np.random.Generator, look: Look, regions: RegionMaps, hair_c
     _tint_hair_regions(rng, look, regions, hair_cover, albedo, gloss)
     if look.lipstick is not None:
         share = cv2.resize(np.clip(lips * 1.2, 0, 1), (SKIN_SIZE, SKIN_SIZE))[..., None] * 0.75
-        albedo = albedo * (1 - share) + look.lipstick * share
+        albedo = albedo * (1 - share) + look.lipstick * share * (0.35 + 0.65 * np.exp(-0.8 * look.melanin))
     return np.dstack([albedo, gloss]).astype(np.float32)
 
 
@@ -207,15 +210,15 @@ def _tint_hair_regions(
     gloss: np.ndarray,
 ) -> None:
     """Darkens the skin where hair roots show through: scalp, stubble, brows and the line of the lashes; in place."""
-    grain = np.clip(0.75 + 0.25 * smooth_noise(rng, SKIN_SIZE, SKIN_SIZE, 450), 0.0, 1.0)
+    grain = np.clip(0.94 + 0.08 * smooth_noise(rng, SKIN_SIZE, SKIN_SIZE, 330), 0.0, 1.0)
     edge = 0.12 * fractal_noise(rng, BAKE_SIZE, BAKE_SIZE, 30, 3)
     jaw = np.maximum(regions["beard"], regions["moustache"])
     stubble = max(look.stubble, 0.6 if look.beard or look.moustache else 0.0)
     covers = (
-        (np.clip(2.0 * (regions["scalp"] + edge * (regions["scalp"] > 0.02)) - 0.6, 0, 1), 0.9 * hair_cover, grain),
+        (np.clip(2.0 * (regions["scalp"] + edge * (regions["scalp"] > 0.02)) - 0.6, 0, 1), 0.97 * hair_cover, grain),
         (_soft(jaw, 3.0), 0.45 * stubble, grain),
         (_soft(regions["brows"], 1.2), 0.35, grain),
-        (_soft(regions["lash_line"], 0.8), 0.75, np.float32(1.0)),
+        (_soft(regions["lash_line"], 0.8) * (1.0 - regions["inner_lid"]), 0.6, np.float32(1.0)),
     )
     roots = 0.7 * look.hair
     for mask, strength, texture in covers:
@@ -229,7 +232,7 @@ def hair_palette(rng: np.random.Generator, look: Look) -> np.ndarray:
     """(32, 3) linear albedos that the strands take: the hair colour with its own variation and grey hairs."""
     palette = look.hair * np.exp(rng.normal(0.0, 0.15, (32, 1)) + rng.normal(0.0, 0.04, (32, 3)))
     grey = rng.random(32) < look.hair_greying
-    palette[grey] = to_linear(np.full(3, 0.62)) * rng.uniform(0.6, 1.3, (int(grey.sum()), 1))
+    palette[grey] = to_linear(np.full(3, 0.55)) * rng.uniform(0.5, 1.1, (int(grey.sum()), 1))
     return palette.astype(np.float32)
 
 
@@ -245,13 +248,13 @@ def paint_eye(rng: np.random.Generator, look: Look, directions: np.ndarray) -> n
     radius = np.clip(off_axis / look.iris_angle, 0.0, 1.2)
     fibres = _ring_noise(rng, around, 90) * 0.22 + _ring_noise(rng, around + 3.0 * radius, 30) * 0.15
     blend = np.clip((radius - 0.45) / 0.35 + 0.25 * fibres, 0.0, 1.0)[..., None]
-    iris = (inner * (1 - blend) + outer * blend) * np.exp(fibres)[..., None] * rng.uniform(0.9, 1.6)
+    iris = (inner * (1 - blend) + outer * blend) * np.exp(fibres)[..., None] * rng.uniform(0.6, 1.2)
     limbal = np.clip((radius - 0.84) / 0.14, 0.0, 1.0)[..., None]
     iris = iris * (1.0 - 0.75 * limbal)
     pupil = np.clip((off_axis - look.pupil_angle) / 0.025 + 0.5, 0.0, 1.0)[..., None]
     iris = 0.004 + iris * pupil
 
-    sclera = to_linear(np.array([0.88, 0.85, 0.82]) * rng.uniform(0.92, 1.03))
+    sclera = to_linear(np.array([0.85, 0.82, 0.79]) * rng.uniform(0.9, 1.02))
     redness = np.clip((off_axis - 0.7) / 0.8, 0.0, 1.0)[..., None]
     veins = np.clip(fractal_noise(rng, size, size, 10, 4, channels=1) - 0.9, 0.0, 1.0)[..., None]
     white = sclera * (1.0 - redness * np.float32([0.12, 0.36, 0.36])) * (1.0 - veins * np.float32([0.02, 0.15, 0.15]))

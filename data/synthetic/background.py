@@ -5,7 +5,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from data.synthetic.noise import fractal_noise, random_colour, smooth_noise
+from data.synthetic.noise import fractal_noise, random_colour, smooth_noise, surrounding_colour
 
 WORKING_SIZE = 400  # pixels a side; backgrounds are blurred, so they are painted small and enlarged
 
@@ -35,7 +35,7 @@ def _gradient(rng: np.random.Generator, size: int, low: np.ndarray, high: np.nda
 
 def paint_studio(rng: np.random.Generator, size: int) -> np.ndarray:
     """A paper backdrop with a soft pool of light."""
-    colour = random_colour(rng, (0.0, 0.6), (0.15, 0.9))
+    colour = surrounding_colour(rng)
     picture = _gradient(rng, size, colour * rng.uniform(0.5, 1.0), colour, rng.uniform(0, 2 * np.pi))
     rows, columns = np.mgrid[0:size, 0:size].astype(np.float32) / size
     distance = np.hypot(columns - rng.uniform(0.2, 0.8), rows - rng.uniform(0.1, 0.7))
@@ -46,7 +46,7 @@ def paint_studio(rng: np.random.Generator, size: int) -> np.ndarray:
 
 def paint_wall(rng: np.random.Generator, size: int) -> np.ndarray:
     """A wall seen straight on: plaster, bricks, tiles or boards, lit from one side."""
-    colour = random_colour(rng, (0.02, 0.5), (0.3, 0.9))
+    colour = surrounding_colour(rng, (0.3, 0.95))
     picture = colour * (1.0 + 0.10 * fractal_noise(rng, size, size, 8, 6, 0.7))[..., None]
     kind = rng.choice(["plaster", "bricks", "tiles", "boards"])
     if kind != "plaster":
@@ -67,10 +67,10 @@ def paint_wall(rng: np.random.Generator, size: int) -> np.ndarray:
 
 def paint_room(rng: np.random.Generator, size: int) -> np.ndarray:
     """A room out of focus: wall, floor, furniture as boxes, pictures, shelves, perhaps a window and a lamp."""
-    wall = random_colour(rng, (0.0, 0.35), (0.45, 0.95))
+    wall = surrounding_colour(rng, (0.45, 0.97))
     picture = _gradient(rng, size, wall * rng.uniform(0.35, 0.8), wall, rng.uniform(0, 2 * np.pi)).astype(np.float32)
     horizon = int(size * rng.uniform(0.6, 0.95))
-    picture[horizon:] = random_colour(rng, (0.1, 0.6), (0.15, 0.6))
+    picture[horizon:] = surrounding_colour(rng, (0.15, 0.7))
     corner = int(size * rng.uniform(-0.5, 1.5))
     if 0 < corner < size:
         picture[:, :corner] *= rng.uniform(0.55, 0.9)
@@ -109,7 +109,7 @@ def _add_box(rng: np.random.Generator, picture: np.ndarray, horizon: int) -> Non
     left = int(rng.uniform(-0.1, 1.0) * size)
     on_floor = rng.random() < 0.6
     top = horizon - height + int(rng.uniform(0.0, 0.15) * size) if on_floor else int(rng.uniform(0.05, 0.5) * size)
-    colour = random_colour(rng, (0.05, 0.75), (0.1, 0.85))
+    colour = random_colour(rng, (0.05, 0.75), (0.1, 0.85)) if rng.random() < 0.35 else surrounding_colour(rng)
     cv2.rectangle(picture, (left, top), (left + width, top + height), colour.tolist(), -1)
     edge = max(2, int(0.15 * width))
     cv2.rectangle(picture, (left, top), (left + edge, top + height), (colour * rng.uniform(0.4, 1.6)).tolist(), -1)
@@ -140,13 +140,14 @@ def _add_shelf(rng: np.random.Generator, picture: np.ndarray) -> None:
 def paint_foliage(rng: np.random.Generator, size: int) -> np.ndarray:
     """Leaves against the sky, with the bright discs of gaps out of focus."""
     depth = fractal_noise(rng, size, size, rng.uniform(3, 8), 6, 0.75)
-    leaf = np.float32([0.10, 0.20, 0.04]) * rng.uniform(0.6, 1.8) * np.float32(rng.uniform([0.7, 1, 0.7], [2.2, 1, 1.5]))
+    season = np.float32(rng.uniform([0.07, 0.2, 0.03], [0.22, 0.2, 0.06]))
+    leaf = season * np.float32(rng.uniform(0.6, 1.8))
     picture = leaf * np.exp(0.7 * depth)[..., None] * (1.0 + 0.2 * smooth_noise(rng, size, size, 20, 3))
     gaps = smooth_noise(rng, size, size, 70) + 0.8 * smooth_noise(rng, size, size, 6) > rng.uniform(2.0, 3.2)
     picture[gaps] = np.float32([0.8, 0.95, 1.0]) * rng.uniform(1.0, 5.0)
     horizon = int(size * rng.uniform(0.5, 1.2))
     if horizon < size:
-        ground = random_colour(rng, (0.2, 0.5), (0.25, 0.6))
+        ground = surrounding_colour(rng, (0.25, 0.6))
         picture[horizon:] = ground * (1.0 + 0.2 * fractal_noise(rng, size - horizon, size, 10, 4))[..., None]
     return defocus(picture.astype(np.float32), rng.uniform(1.5, 10.0))
 
@@ -180,12 +181,12 @@ def paint_open_air(rng: np.random.Generator, size: int) -> np.ndarray:
     rows = np.arange(size)[:, None]
     for layer in range(int(rng.integers(1, 4))):
         ridge = size * (rng.uniform(0.45, 0.75) + 0.1 * layer) + 18 * fractal_noise(rng, 1, size, 6, 5)[0]
-        land = random_colour(rng, (0.1, 0.6), (0.15, 0.55)) * np.float32([0.9, 1.0, 0.8])
+        land = surrounding_colour(rng, (0.15, 0.5)) * np.float32([0.8, 1.0, 0.7])
         tone = np.exp(0.25 * fractal_noise(rng, size, size, 12, 4, 0.8))[..., None]
         picture = np.where((rows > ridge)[..., None], land * tone, picture)
     for _ in range(int(rng.integers(0, 7))):
         left, wide, top = int(rng.integers(0, size)), int(rng.integers(25, 110)), int(rng.integers(size // 4, size))
-        house = random_colour(rng, (0.05, 0.5), (0.3, 0.9))
+        house = surrounding_colour(rng, (0.3, 0.9))
         picture[top:, left : left + wide] = house
         picture[top + 8 :: 16, left + 5 : left + wide - 5 : 10] *= 0.3
     return defocus(picture.astype(np.float32), rng.uniform(1.0, 8.0))

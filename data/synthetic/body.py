@@ -10,7 +10,7 @@ EYE_UV_SCALE = 0.5  # uv radius of the point at `angle` from the gaze axis: EYE_
 IRIS_ANGLE = float(np.arcsin(0.0059 / EYE_RADIUS))  # the iris has a radius of 5.9 mm
 IRIS_UV_RADIUS = EYE_UV_SCALE * float(np.sin(IRIS_ANGLE / 2))
 
-_CORNEA_HEIGHT = 0.0009  # metres that the middle of the cornea stands out of the eyeball's sphere
+_CORNEA_HEIGHT = 0.0006  # metres that the middle of the cornea stands out of the eyeball's sphere
 # Row of teeth: arch half width and depth, height of the crown at the front, metres; teeth in all
 _ARCH_WIDTH, _ARCH_DEPTH, _CROWN, _TEETH = 0.0265, 0.0330, 0.0095, 12
 _UPPER_TEETH = (-0.0472, 0.0500)  # y of the cutting edge and z of the front of the incisors

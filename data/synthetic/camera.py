@@ -40,7 +40,9 @@ def draw_camera(rng: np.random.Generator) -> Camera:
     noisy = rng.random() < 0.25
     return Camera(
         exposure=float(np.exp(rng.normal(0.0, 0.22))),
-        white_balance=np.exp(rng.normal(0.0, 0.05) * np.float32([1, 0, -1]) + rng.normal(0, 0.015, 3)).astype(np.float32),
+        white_balance=np.exp(rng.normal(0.0, 0.05) * np.float32([1, 0, -1]) + rng.normal(0, 0.015, 3)).astype(
+            np.float32
+        ),
         vignette=float(rng.uniform(0.0, 0.35)),
         blur=float(rng.uniform(0.25, 0.8) if rng.random() < 0.85 else rng.uniform(0.8, 1.6)),
         motion=rng.normal(0.0, 3.0, 2) * moving,
@@ -68,7 +70,7 @@ def _motion_kernel(motion: np.ndarray) -> np.ndarray:
     """A centred line as a filter, so that what moved stays where the labels say."""
     reach = int(np.ceil(np.abs(motion).max() / 2)) + 1
     kernel = np.zeros((2 * reach + 1, 2 * reach + 1), np.float32)
-    ends = [tuple(int(round(16 * (reach + sign * value / 2))) for value in motion) for sign in (-1, 1)]
+    ends = [tuple(round(16 * (reach + sign * float(value) / 2)) for value in motion) for sign in (-1, 1)]
     cv2.line(kernel, ends[0], ends[1], 1.0, 1, cv2.LINE_AA, shift=4)
     kernel += kernel[::-1, ::-1]
     return kernel / kernel.sum()
@@ -86,7 +88,9 @@ def develop(rng: np.random.Generator, camera: Camera, light: np.ndarray) -> np.n
     scale = width / 800.0
     columns = (np.arange(width, dtype=np.float32) + 0.5) / width * 2 - 1
     rows = (np.arange(height, dtype=np.float32) + 0.5) / height * 2 - 1
-    shade = np.float32(camera.exposure) * (1.0 - np.float32(camera.vignette / 2) * (columns[None] ** 2 + rows[:, None] ** 2))
+    shade = np.float32(camera.exposure) * (
+        1.0 - np.float32(camera.vignette / 2) * (columns[None] ** 2 + rows[:, None] ** 2)
+    )
     light = cv2.multiply(cv2.transform(light, _colour_matrix(camera)), cv2.merge([shade, shade, shade]))
     np.clip(light, 0.0, WHITE, out=light)
     if np.abs(camera.motion).max() * scale > 1.0:

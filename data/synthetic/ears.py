@@ -14,25 +14,25 @@ from data.synthetic.sculpture import cast_rays
 _ROOT_RADIUS, _EDGE_RADIUS = 0.80, 0.68
 # The plate: where its front edge meets the head, how far it is turned out and leaned back (radians)
 _ORIGIN = np.array([0.0735, 0.0040, -0.0235])
-_FLARE, _LEAN = 0.50, 0.17
+_FLARE, _LEAN = 0.48, 0.12
 _CONCHA = np.array([11.0, -3.0])  # middle of the concha in the plate, millimetres backwards and upwards
 # Outline in the plate: angle in the patch (degrees, 0 forwards, 90 up), millimetres backwards and upwards
 _OUTLINE = (
-    (-180, 32.0, 6.0),
-    (-152, 28.5, -8.0),
-    (-125, 21.0, -19.0),
-    (-104, 14.0, -28.0),
-    (-80, 6.0, -29.5),
-    (-55, 0.5, -23.0),
-    (-25, -0.5, -11.0),
+    (-180, 32.0, 4.0),
+    (-152, 28.5, -9.0),
+    (-125, 22.5, -19.5),
+    (-104, 16.5, -27.5),
+    (-80, 9.0, -30.0),
+    (-55, 2.0, -24.0),
+    (-25, 0.0, -12.0),
     (0, -0.5, -2.0),
     (25, 0.0, 7.0),
-    (50, 2.5, 18.5),
-    (72, 10.0, 28.0),
-    (95, 19.0, 31.5),
-    (122, 27.5, 26.5),
-    (150, 31.8, 17.0),
-    (180, 32.0, 6.0),
+    (50, 2.0, 18.0),
+    (72, 8.0, 27.5),
+    (95, 17.5, 31.0),
+    (122, 26.5, 26.0),
+    (150, 31.3, 16.0),
+    (180, 32.0, 4.0),
 )
 
 
@@ -57,15 +57,14 @@ def _relief(reach: np.ndarray, turn: np.ndarray) -> np.ndarray:
     height += 2.6 * _bump(reach, 0.62, 0.09) * back
     height += 2.0 * _bump(reach, 0.66, 0.10) * _span(turn, 262, 290, 25)  # antitragus
     height += 2.6 * _bump(reach, 0.80, 0.14) * _span(turn, -28, 10, 25)  # tragus
-    height -= 9.0 * np.exp(-((reach / 0.44) ** 4)) * (1.0 - 0.3 * lobe)
+    height -= 7.0 * np.exp(-((reach / 0.44) ** 4)) * (1.0 - 0.3 * lobe)
     height += 1.5 * _bump(reach, 0.75, 0.16) * lobe
     height += 1.6 * _bump(reach, 0.40, 0.12) * _span(turn, 20, 50, 30)  # crus of the helix
     return height
 
 
-def ear_points(directions: np.ndarray) -> np.ndarray:
-    """(N, 3) metres: the left ear's skin at chart directions (N, 3) inside the ear's patch."""
-    radius, angle = chart.ear_coordinates(directions)
+def ear_points(radius: np.ndarray, angle: np.ndarray) -> np.ndarray:
+    """(N, 3) metres: the left ear's skin at polar coordinates (N,) of its patch; angle in radians."""
     turn = np.degrees(angle)
     knots = np.array(_OUTLINE, dtype=float)
     outline = CubicSpline(knots[:, 0], knots[:, 1:], bc_type="periodic")(turn)

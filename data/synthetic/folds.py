@@ -12,8 +12,8 @@ from data.synthetic.sculpture import EYE_CENTRE, EYE_RADIUS, LID_THICKNESS
 
 _LID_REACH = 0.022  # metres around the margin in which skin moves with the lids
 _SPHERE_REACH = (0.0015, 0.0080)  # metres from the margin: within the first skin keeps to the eyeball, beyond free
-_UPPER_SPAN, _LOWER_SPAN = 0.50, 0.60  # radians above / below the margins over which the lids' skin gives
-_LID_ROWS = (0.0002, -0.0015)  # metres off the eyeball's surface of the rows behind the margin
+_UPPER_SPAN, _LOWER_SPAN = 0.0105, 0.0090  # metres above / below the margins over which the lids' skin gives
+_LID_ROWS = (0.0007, -0.0012)  # metres off the eyeball's surface of the rows behind the margin
 _MOUTH_ROWS = ((0.0022, 0.0012), (0.0055, 0.0036), (0.0120, 0.0055))  # metres back and away from the line, a row
 _BAG_DEPTH = 0.035  # metres that the mouth goes back behind the last row
 _BAG_ROWS = 4
@@ -36,6 +36,7 @@ class LidSystem:
     index: 0 left, 1 right; loop: (L,) the margin, from the inner corner over the upper lid
     near: (K,) vertices that move with the lids; sphere: (K,) how far each keeps to the eyeball, 0..1
     height: (K,) its mean distance from the eyeball's centre over the eyeball's radius; upper: (K,) bool
+    give: (K,) how far each goes along with the margin: 1 there .. 0 where the lid ends
     start: index of the first fold vertex
     """
 
@@ -45,6 +46,7 @@ class LidSystem:
     sphere: np.ndarray
     height: np.ndarray
     upper: np.ndarray
+    give: np.ndarray
     start: int
     triangles: np.ndarray
 
@@ -73,6 +75,7 @@ class LidSystem:
             (1.0 - smooth_step(distance[near], *_SPHERE_REACH)).astype(np.float32),
             (np.linalg.norm(local, axis=1) / EYE_RADIUS).astype(np.float32),
             upper,
+            (1.0 - smooth_step(distance[near] / np.where(upper, _UPPER_SPAN, _LOWER_SPAN), 0.0, 1.0)).astype(np.float32),
             start,
             _strip(head, loop, len(_LID_ROWS), start),
         )
@@ -98,7 +101,7 @@ class LidSystem:
         half = len(self.loop) // 2
         size = np.linalg.norm(local, axis=1)
         wanted = size + self.sphere * (self.height * radius - size)
-        wanted = np.maximum(wanted, radius + 0.6 * LID_THICKNESS)
+        wanted = np.maximum(wanted, radius + 0.9 * LID_THICKNESS)
         local *= (wanted / size)[:, None]
         margin = np.zeros((len(self.loop), 3), np.float32)
         place = np.searchsorted(self.near, self.loop)
@@ -106,16 +109,11 @@ class LidSystem:
         top, bottom = _margins(margin, half, outward * local[:, 0])
         if closing:
             gap = np.maximum(top - bottom, 0.0)
-            turn = np.arctan2(local[:, 1], local[:, 2])
-            above = 1.0 - smooth_step(turn - top, 0.0, _UPPER_SPAN)
-            under = 1.0 - smooth_step(bottom - turn, 0.0, _LOWER_SPAN)
-            give = np.where(self.upper, above, under)
             share = np.where(self.upper, -(1.0 - LID_LOWER_SHARE), LID_LOWER_SHARE)
-            angle = closing * gap * share * give
+            angle = closing * gap * share * self.give
             # skin that comes down over the eyeball lies flat on it
             size = np.linalg.norm(local, axis=1)
-            over = 1.0 - smooth_step(turn + angle - top, 0.0, 0.35)
-            drawn = np.clip(closing, 0.0, 1.0) * np.minimum(gap / 0.5, 1.0) * over * (give > 0) * self.upper
+            drawn = max(closing, 0.0) * np.minimum(gap / 0.5, 1.0) * smooth_step(self.give, 0.08, 0.6) * self.upper
             local *= (1.0 + drawn * (np.minimum((radius + LID_THICKNESS) / size, 1.0) - 1.0))[:, None]
             c, s = np.cos(angle), np.sin(angle)
             y, z = c * local[:, 1] + s * local[:, 2], c * local[:, 2] - s * local[:, 1]
@@ -201,11 +199,9 @@ class MouthSystem:
         line = skin[self.loop]
         size = len(self.loop)
         away = np.sin(np.arange(size) * (2 * np.pi / size))[:, None].astype(np.float32)
-        corner = (np.abs(np.cos(np.arange(size) * (2 * np.pi / size))) ** 6)[:, None].astype(np.float32)
-        side = np.sign(line[:, :1] - line[:, :1].mean()) * corner
         rows = []
         for back, off in _MOUTH_ROWS:
-            move = np.concatenate([0.35 * off * side, off * away, np.full_like(away, -back)], axis=1)
+            move = np.concatenate([0 * away, off * away, np.full_like(away, -back)], axis=1)
             rows.append(line + move)
         last = rows[-1]
         end = last.mean(axis=0) - np.array([0.0, 0.0, _BAG_DEPTH], np.float32)

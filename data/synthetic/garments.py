@@ -11,7 +11,7 @@ def paint_clothes(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Albedo with gloss (T, T, 4), linear, and the folds (T, T, 3) that are added to the unit normals."""
     size = CLOTHES_SIZE
     dull = rng.random() < 0.6
-    base = random_colour(rng, (0.0, 0.35), (0.06, 0.95)) if dull else random_colour(rng, (0.3, 0.9), (0.15, 0.85))
+    base = random_colour(rng, (0.0, 0.35), (0.06, 0.95)) if dull else random_colour(rng, (0.3, 0.85), (0.12, 0.7))
     second = random_colour(rng, (0.0, 0.8), (0.1, 0.95))
     albedo = np.tile(base, (size, size, 1)).astype(np.float32)
     kind = rng.choice(["plain", "stripes", "columns", "checks", "dots", "print", "melange"], p=PATTERN_SHARES)
@@ -25,7 +25,7 @@ def paint_clothes(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     return np.dstack([np.clip(albedo, 0.005, 0.9), gloss]).astype(np.float32), folds.astype(np.float32)
 
 
-PATTERN_SHARES = (0.42, 0.14, 0.05, 0.12, 0.06, 0.09, 0.12)
+PATTERN_SHARES = (0.45, 0.16, 0.05, 0.12, 0.05, 0.05, 0.12)
 
 
 def _pattern(rng: np.random.Generator, kind: str, size: int) -> np.ndarray:
@@ -51,5 +51,5 @@ def _pattern(rng: np.random.Generator, kind: str, size: int) -> np.ndarray:
         blobs = fractal_noise(rng, size, size, rng.uniform(10, 30), 2)
         return np.clip((blobs - rng.uniform(0.2, 0.9)) * 8.0, 0.0, 1.0)
     if kind == "melange":
-        return np.clip(0.4 + 0.25 * smooth_noise(rng, size, size, 220), 0.0, 1.0)
+        return np.clip(0.3 + 0.12 * smooth_noise(rng, size, size, 256), 0.0, 1.0)
     return np.zeros((size, size), np.float32)

@@ -47,7 +47,8 @@ class Style:
     """A way to wear the hair on the scalp.
 
     length: (low, high); lift: how steeply it leaves the skin, 0 flat .. 1 upright; volume: thickness of the layer
-    comb: "whorl", "side", "back", "forward", "down", "up"; gravity: bend per step; curl: radius of curls
+    comb: "whorl", "side", "back", "forward" or "up"; gravity: bend per step; curl: radius of curls
+    cling: how much it bends back to the head where it stands off
     clump: how far tips gather in locks 0..1; count: strands; steps: points less one; width: half width
     """
 
@@ -57,6 +58,7 @@ class Style:
     volume: float
     comb: str
     gravity: float
+    cling: float = 0.0
     curl: float = 0.0
     clump: float = 0.4
     count: int = 5500
@@ -66,16 +68,16 @@ class Style:
 
 STYLES = (
     Style("buzz", (0.004, 0.008), 0.45, 0.001, "whorl", 0.0, clump=0.0, count=6000, steps=1, width=0.0008),
-    Style("crop", (0.012, 0.026), 0.35, 0.006, "whorl", 0.03, clump=0.5, count=7000, steps=2, width=0.0009),
-    Style("crop_forward", (0.018, 0.034), 0.30, 0.008, "forward", 0.05, clump=0.6, count=6500, steps=3),
-    Style("spiky", (0.020, 0.036), 0.60, 0.010, "up", 0.03, clump=0.75, count=6000, steps=3),
-    Style("side_part", (0.050, 0.090), 0.35, 0.016, "side", 0.12, clump=0.5),
-    Style("swept_back", (0.060, 0.110), 0.40, 0.016, "back", 0.07, clump=0.5),
-    Style("fringe", (0.060, 0.095), 0.25, 0.013, "forward", 0.14, clump=0.5),
-    Style("bob", (0.150, 0.190), 0.20, 0.016, "side", 0.22, clump=0.45, steps=7, width=0.0011),
-    Style("long", (0.200, 0.270), 0.20, 0.018, "side", 0.25, clump=0.55, steps=8, width=0.0012),
-    Style("tied", (0.090, 0.150), 0.10, 0.005, "back", 0.0, clump=0.2),
-    Style("curly", (0.040, 0.080), 0.55, 0.020, "side", 0.08, curl=0.005, clump=0.7, count=4000, steps=9),
+    Style("crop", (0.012, 0.026), 0.35, 0.006, "whorl", 0.03, clump=0.5, count=9000, steps=2, width=0.0010),
+    Style("crop_forward", (0.018, 0.034), 0.30, 0.008, "forward", 0.05, clump=0.6, count=7000, steps=3),
+    Style("spiky", (0.018, 0.032), 0.55, 0.010, "up", 0.03, clump=0.75, count=7000, steps=3),
+    Style("side_part", (0.045, 0.080), 0.35, 0.014, "side", 0.15, cling=0.35, clump=0.5),
+    Style("swept_back", (0.060, 0.100), 0.40, 0.014, "back", 0.08, cling=0.35, clump=0.5),
+    Style("fringe", (0.055, 0.085), 0.25, 0.012, "forward", 0.15, cling=0.35, clump=0.5),
+    Style("bob", (0.130, 0.180), 0.20, 0.013, "side", 0.20, cling=0.40, clump=0.4, count=5000, steps=11),
+    Style("long", (0.190, 0.260), 0.20, 0.013, "side", 0.22, cling=0.40, clump=0.5, count=5000, steps=13, width=0.0011),
+    Style("tied", (0.090, 0.150), 0.10, 0.004, "back", 0.0, cling=0.40, clump=0.2),
+    Style("curly", (0.040, 0.080), 0.55, 0.018, "side", 0.10, cling=0.2, curl=0.005, clump=0.7, count=4000, steps=9),
     Style("afro", (0.030, 0.060), 0.95, 0.025, "whorl", 0.0, curl=0.004, clump=0.3, count=5000, steps=7),
 )
 
@@ -120,7 +122,8 @@ def _comb_direction(comb: str, roots: np.ndarray, normals: np.ndarray, part: flo
         flow = roots - whorl
         flow = flow + 0.5 * np.cross(normals, flow)
     elif comb == "side":
-        flow = np.concatenate([side, -0.45 + 0 * side, 0.15 + 0 * side], axis=1)
+        aside = -0.75 * np.clip((roots[:, 2:] - 0.01) / 0.03, 0.0, 1.0)  # from the forehead it goes to the sides
+        flow = np.concatenate([side, -0.35 + 0 * side, aside], axis=1)
     elif comb == "back":
         flow = np.tile([0.0, -0.1, -1.0], (len(roots), 1)) + 0.3 * side * [1.0, 0.0, 0.0]
     elif comb == "forward":
@@ -131,12 +134,18 @@ def _comb_direction(comb: str, roots: np.ndarray, normals: np.ndarray, part: flo
     return _unit(flow)
 
 
-def _push_out(points: np.ndarray, clearance: np.ndarray, tree: cKDTree, anchors: np.ndarray, normals: np.ndarray):
-    """Moves points (S, 3) that come closer than clearance (S,) to the surface out along its normals, in place."""
-    _, nearest = tree.query(points)
-    height = ((points - anchors[nearest]) * normals[nearest]).sum(axis=1)
-    short = np.maximum(clearance - height, 0.0)
-    points += short[:, None] * normals[nearest]
+class _Ground:
+    """The nearest place of everything that hair lies on."""
+
+    def __init__(self, surface: Surface) -> None:
+        self.points = np.concatenate([surface.vertices, surface.obstacle_points])
+        self.normals = np.concatenate([surface.normals, surface.obstacle_normals])
+        self.tree = cKDTree(self.points)
+
+    def under(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Index of the nearest place, and the height above it along its normal, for points (S, 3)."""
+        _, nearest = self.tree.query(points)
+        return nearest, ((points - self.points[nearest]) * self.normals[nearest]).sum(axis=1)
 
 
 def _gather_in_locks(rng: np.random.Generator, points: np.ndarray, clump: float, size: int) -> np.ndarray:
@@ -151,11 +160,17 @@ def _gather_in_locks(rng: np.random.Generator, points: np.ndarray, clump: float,
 
 
 def grow_scalp_hair(
-    rng: np.random.Generator, style: Style, surface: Surface, mask: np.ndarray, colours: np.ndarray
+    rng: np.random.Generator,
+    style: Style,
+    surface: Surface,
+    mask: np.ndarray,
+    keep_clear: np.ndarray,
+    colours: np.ndarray,
 ) -> Strands:
     """Grows one head of hair.
 
-    mask: (V,) 0..1, where and how densely; colours: (P, 3) linear albedos from which strands take theirs
+    mask: (V,) 0..1, where and how densely; keep_clear: (V,) True where hair that comes to lie there is cut off
+    colours: (P, 3) linear albedos from which strands take theirs
     """
     triangle, barycentric = sample_roots(rng, surface, mask, style.count)
     count = len(triangle)
@@ -166,15 +181,16 @@ def grow_scalp_hair(
     part = float(rng.choice([-1, 1]) * rng.uniform(0.0, 0.04))
     flow = _comb_direction(style.comb, roots, normals, part, whorl)
     length = rng.uniform(*style.length) * rng.uniform(0.75, 1.1, count) * (0.45 + 0.55 * fullness)
+    if length.max(initial=0) < 0.06:  # short hair gets shorter still towards the nape
+        length *= 0.3 + 0.7 * np.clip((roots[:, 1] + 0.07) / 0.07, 0.0, 1.0)
     layer = style.volume * rng.random(count) ** 1.5 * (0.3 + 0.7 * fullness)
 
-    anchors = np.concatenate([surface.vertices, surface.obstacle_points])
-    anchor_normals = np.concatenate([surface.normals, surface.obstacle_normals])
-    tree = cKDTree(anchors)
+    ground = _Ground(surface)
     points = np.empty((count, style.steps + 1, 3))
     points[:, 0] = roots - 0.0005 * normals
     heading = _unit(style.lift * normals + (1.05 - style.lift) * flow + 0.12 * rng.standard_normal((count, 3)))
     step = (length / style.steps)[:, None]
+    shown = np.ones(count, bool)
     for index in range(style.steps):
         share = (index + 1) / style.steps
         heading = _unit(
@@ -183,9 +199,16 @@ def grow_scalp_hair(
             + 0.25 * (1 - style.lift) * flow * (1 - share)
             + 0.06 * rng.standard_normal((count, 3))
         )
-        points[:, index + 1] = points[:, index] + step * heading
-        _push_out(points[:, index + 1], layer * min(1.0, 1.5 * share) + 0.0006, tree, anchors, anchor_normals)
-        heading = _unit(points[:, index + 1] - points[:, index])
+        reached = points[:, index] + step * heading * shown[:, None]
+        nearest, height = ground.under(reached)
+        clearance = layer * min(1.0, 1.5 * share) + 0.0006
+        over, normal = height - clearance, ground.normals[nearest]
+        reached += (np.maximum(-over, 0.0) * shown)[:, None] * normal
+        bare = np.append(keep_clear, np.zeros(len(ground.points) - len(keep_clear), bool))[nearest]
+        shown &= ~bare
+        points[:, index + 1] = np.where(shown[:, None], reached, points[:, index])
+        heading = _unit(reached - points[:, index] + 1e-9)
+        heading -= (style.cling * np.clip(over / 0.012, 0.0, 1.0))[:, None] * normal
     points = _gather_in_locks(rng, points, style.clump, 24)
     if style.curl:
         points = _curl(rng, points, style.curl)
@@ -297,4 +320,6 @@ def ribbons(points: np.ndarray, widths: np.ndarray) -> tuple[np.ndarray, np.ndar
 def ribbon_triangles(count: int, size: int) -> np.ndarray:
     """(count * (size - 1) * 2, 3) int32 triangles of the ribbons that `ribbons` makes of (count, size) points."""
     base = (np.arange(count)[:, None] * size + np.arange(size - 1)[None]).reshape(-1, 1) * 2
-    return np.concatenate([base + np.array([0, 1, 2]), base + np.array([2, 1, 3])], axis=1).reshape(-1, 3).astype(np.int32)
+    return (
+        np.concatenate([base + np.array([0, 1, 2]), base + np.array([2, 1, 3])], axis=1).reshape(-1, 3).astype(np.int32)
+    )

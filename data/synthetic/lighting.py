@@ -15,7 +15,9 @@ from Sim3DR import rasterize_buffers
 SHADOW_SIZE = 448  # pixels a side of the key light's shadow map
 SHADOW_REACH = 0.34  # metres from its middle to its border
 SHADOW_SHARPNESS = 140.0  # per metre: how fast light fades behind what stands before it
-TRANSFER_SIZE = 144  # pixels a side of the depth pictures that find what sees which part of the sky
+TRANSFER_SIZE = 208  # pixels a side of the depth pictures that find what sees which part of the sky
+TRANSFER_REACH = 0.22  # metres from their middle to their border
+TRANSFER_CENTRE = np.float32([0.0, -0.02, -0.03])
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def draw_lights(rng: np.random.Generator, surroundings: np.ndarray) -> Lights:
     below = tint * rng.uniform(0.12, 0.5) * np.float32([1.05, 1.0, 0.9])
     strength = rng.choice([rng.uniform(0.2, 0.7), rng.uniform(0.7, 1.8), rng.uniform(1.8, 3.5)], p=[0.35, 0.45, 0.2])
     azimuth = rng.normal(0.0, 0.75) if rng.random() < 0.9 else rng.uniform(-np.pi, np.pi)
-    key = direction_of(azimuth, rng.normal(0.55, 0.30))
+    key = direction_of(azimuth, float(np.clip(rng.normal(0.5, 0.28), -0.15, 0.95)))
     lobes = []
     for _ in range(int(rng.integers(1, 4))):
         place = direction_of(rng.uniform(-np.pi, np.pi), rng.normal(0.25, 0.35))
@@ -85,7 +87,7 @@ def draw_lights(rng: np.random.Generator, surroundings: np.ndarray) -> Lights:
         tuple(lobes),
         key,
         (_white(rng, 0.12) * strength).astype(np.float32),
-        float(rng.choice([rng.uniform(1.5, 3.0), rng.uniform(3.0, 9.0)])),
+        float(rng.choice([rng.uniform(2.2, 4.0), rng.uniform(4.0, 9.0)])),
     )
 
 
@@ -119,30 +121,37 @@ def view_frame(direction: np.ndarray) -> np.ndarray:
 
 
 def light_transfer(
-    points: np.ndarray, normals: np.ndarray, occluders: np.ndarray, triangles: np.ndarray, directions: np.ndarray
+    points: np.ndarray,
+    normals: np.ndarray,
+    clearance: np.ndarray,
+    occluders: np.ndarray,
+    triangles: np.ndarray,
+    directions: np.ndarray,
 ) -> np.ndarray:
     """How much of each part of the sky reaches each point: (P, D) float32, so that `transfer @ sky` is irradiance/pi.
 
-    points, normals: (P, 3); occluders (V, 3) with triangles (F, 3), all in one frame with directions (D, 3)
+    points, normals: (P, 3) canonical; clearance: (P,) metres within which nothing is taken to stand in the light
+    occluders (V, 3) with triangles (F, 3): what stands in it; what is further than TRANSFER_REACH from the head's
+    middle neither throws nor gets shade; directions (D, 3)
     """
-    low, high = occluders.min(axis=0), occluders.max(axis=0)
-    centre, reach = (low + high) / 2, float(np.linalg.norm(high - low)) / 2
-    scale = 0.5 * (TRANSFER_SIZE - 4) / reach
-    lifted = points + 0.0025 * normals
+    scale = 0.5 * TRANSFER_SIZE / TRANSFER_REACH
+    lifted = points + clearance[:, None] * normals - TRANSFER_CENTRE
     transfer = np.empty((len(points), len(directions)), np.float32)
     for index, direction in enumerate(directions):
         frame = view_frame(direction)
-        placed = (occluders - centre) @ frame.T
+        placed = (occluders - TRANSFER_CENTRE) @ frame.T
         placed[:, :2] = placed[:, :2] * scale + TRANSFER_SIZE / 2
         depth = rasterize_buffers(placed.astype(np.float32), triangles, TRANSFER_SIZE, TRANSFER_SIZE).depth
-        spot = (lifted - centre) @ frame.T
-        columns, rows = (spot[:, :2] * scale + TRANSFER_SIZE / 2).astype(np.float32).T
+        depth = np.pad(depth, 1, constant_values=-np.inf)
+        spot = lifted @ frame.T
+        columns, rows = np.clip(spot[:, :2] * scale + (TRANSFER_SIZE / 2 + 1), 0, TRANSFER_SIZE).astype(np.float32).T
         base_row, base_column = rows.astype(np.int32), columns.astype(np.int32)
+        level = spot[:, 2] + clearance
         seen = np.zeros(len(points), np.float32)
         for row in (0, 1):
             for column in (0, 1):
                 share = np.abs(1 - row - (rows - base_row)) * np.abs(1 - column - (columns - base_column))
-                seen += share * (depth[base_row + row, base_column + column] <= spot[:, 2] + 0.003)
+                seen += share * (depth[base_row + row, base_column + column] <= level)
         transfer[:, index] = seen * np.maximum(normals @ direction, 0.0)
     return transfer * (4.0 / len(directions))
 

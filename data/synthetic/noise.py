@@ -23,7 +23,7 @@ def fractal_noise(
     gain: float = 0.5,
     channels: int = 1,
 ) -> np.ndarray:
-    """Sum of `octaves` smooth noises, each twice as fine and `gain` times as strong as the last; mean 0, deviation 1."""
+    """Sum of `octaves` smooth noises, each twice as fine and `gain` times as strong; mean 0, deviation 1."""
     total = np.zeros((height, width, channels) if channels > 1 else (height, width), np.float32)
     for octave in range(octaves):
         if cells * 2**octave > 1.5 * max(height, width):
@@ -49,4 +49,12 @@ def random_colour(
 ) -> np.ndarray:
     """(3,) float32 linear RGB of a random hue; saturation and value as in HSV, drawn from the given ranges."""
     hsv = np.array([[[rng.uniform(0, 360), rng.uniform(*saturation), rng.uniform(*value)]]], np.float32)
+    return to_linear(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)[0, 0])
+
+
+def surrounding_colour(rng: np.random.Generator, value: tuple[float, float] = (0.15, 0.9)) -> np.ndarray:
+    """(3,) float32 linear RGB of walls and things: mostly white, grey, earth and wood, some blue, seldom loud."""
+    kind = rng.choice(4, p=[0.55, 0.2, 0.15, 0.1])
+    hue = (rng.normal(35.0, 14.0), rng.normal(212.0, 18.0), rng.uniform(60.0, 160.0), rng.uniform(0.0, 360.0))[kind]
+    hsv = np.array([[[hue % 360.0, rng.beta(1.4, 3.5), rng.uniform(*value)]]], np.float32)
     return to_linear(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)[0, 0])

@@ -87,7 +87,7 @@ def _all_samples(covered: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 def _one_a_pixel(covered: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """First and last covered sample, place and covered share of each pixel that is covered at all."""
-    height, width = covered.shape
+    width = covered.shape[1]
     corners = [covered[row::2, column::2] for row in (0, 1) for column in (0, 1)]
     offsets = np.array([0, 1, width, width + 1])
     count = sum(corner.astype(np.uint8) for corner in corners)

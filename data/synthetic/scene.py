@@ -17,6 +17,9 @@ from data.synthetic.sweep import body_pose
 from Sim3DR import rasterize_buffers
 from util.camera import WCPA_PROJECTION, screen_vertices, transform
 
+# The cornea is a dome of 8 mm radius on a ball of 12.5 mm: its centre lies this far ahead, in radii of the ball.
+CORNEA_OFFSET = 0.38
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -64,6 +67,8 @@ def pose_subject(
         share = np.float32(part.name == "clothes") if part.name != "skin" else face.neck_weight[:, None]
         placed[part.name] = _blend_poses(moved[part.name], R_t, shoulders, share)
         normals[part.name] = smooth_normals(placed[part.name], subject.welds[part.name])
+        if part.name in ("eye_left", "eye_right"):
+            normals[part.name] = _raise_cornea(normals[part.name], part.uv, subject.look.iris_angle)
     surface = np.concatenate(list(placed.values()))
     surface_normals = np.concatenate(list(normals.values()))
     # The sky as the head sees it; what turns less than the head (clothes) is lit as if it turned along.
@@ -91,6 +96,14 @@ def _blend_poses(points: np.ndarray, R_t: np.ndarray, shoulders: np.ndarray, sha
         return transform(points, shoulders if share else R_t).astype(np.float32)
     with_head = transform(points, R_t)
     return (with_head + share * (transform(points, shoulders) - with_head)).astype(np.float32)
+
+
+def _raise_cornea(normals: np.ndarray, uv: np.ndarray, iris_angle: float) -> np.ndarray:
+    """Normals (V, 3) of an eyeball with the steeper dome of the cornea over its iris, which is around uv (0.5, 0.5)."""
+    ahead = normals[np.square(uv - 0.5).sum(axis=1).argmin()]
+    inside = np.clip((normals @ ahead - np.cos(1.15 * iris_angle)) / 0.05, 0.0, 1.0)[:, None]
+    dome = normals - CORNEA_OFFSET * inside * ahead
+    return (dome / np.linalg.norm(dome, axis=1, keepdims=True)).astype(np.float32)
 
 
 def _mirror_image(vertices: np.ndarray, normals: np.ndarray, light: np.ndarray, sky: lighting.Lights) -> np.ndarray:

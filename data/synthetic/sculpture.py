@@ -10,9 +10,9 @@ import numpy as np
 # The rays of the chart leave from here; the head without its ears is star-shaped about it.
 HEAD_CENTRE = np.array([0.0, 0.0, -0.035])
 # Eyeball of the left eye: centre and radius; the lids lie LID_THICKNESS outside it.
-EYE_CENTRE = np.array([0.0315, 0.0210, 0.0315])
-EYE_RADIUS = 0.0125
-LID_THICKNESS = 0.0011
+EYE_CENTRE = np.array([0.0315, 0.0210, 0.0310])
+EYE_RADIUS = 0.0130
+LID_THICKNESS = 0.0014
 
 _MIDLINE_ROUNDING = 0.0030  # |x| is rounded off within this distance of the midline, which leaves no crease there
 
@@ -65,27 +65,27 @@ def tube(points: np.ndarray, path: np.ndarray, joint: float) -> np.ndarray:
 _MASSES = (
     # cranium: long and egg-shaped, widest behind the ears
     ((0.0, 0.048, -0.042), (0.0735, 0.0935, 0.0925), 0.0, 0.0, 0.0),
-    ((0.0, 0.052, -0.068), (0.0765, 0.0640, 0.0600), 0.0, 0.0, 0.030),
+    ((0.0, 0.060, -0.062), (0.0775, 0.0660, 0.0660), 0.0, 0.0, 0.030),
     # forehead
     ((0.0, 0.056, 0.000), (0.0610, 0.060, 0.0560), -0.12, 0.0, 0.030),
     # upper jaw with the muzzle in front of it
-    ((0.0, -0.020, 0.003), (0.0550, 0.052, 0.0480), 0.0, 0.0, 0.024),
+    ((0.0, -0.020, 0.003), (0.0550, 0.056, 0.0480), 0.0, 0.0, 0.036),
     ((0.0, -0.036, 0.022), (0.0340, 0.030, 0.0355), 0.0, 0.0, 0.026),
     # cheekbone and its arch towards the ear
-    ((0.0430, 0.0000, 0.0205), (0.0190, 0.0130, 0.0160), 0.0, 0.75, 0.024),
+    ((0.0420, 0.0000, 0.0205), (0.0190, 0.0130, 0.0160), 0.0, 0.75, 0.028),
     # cheek
-    ((0.0320, -0.0300, 0.0120), (0.0230, 0.0280, 0.0250), 0.0, 0.60, 0.028),
+    ((0.0295, -0.0300, 0.0140), (0.0215, 0.0270, 0.0240), 0.0, 0.60, 0.028),
     # floor of the mouth
-    ((0.0, -0.0660, 0.0050), (0.0330, 0.0190, 0.0360), 0.12, 0.0, 0.022),
+    ((0.0, -0.0650, 0.0030), (0.0300, 0.0190, 0.0350), 0.12, 0.0, 0.022),
 )
 _BONES = (
     # (start, end, radii, width of the join)
-    ((0.0550, 0.006, -0.002), (0.0615, 0.004, -0.034), (0.0085, 0.0090), 0.022),  # zygomatic arch
-    ((0.0510, -0.006, -0.026), (0.0430, -0.054, -0.014), (0.0150, 0.0125), 0.024),  # ramus of the jaw
-    ((0.0430, -0.054, -0.014), (0.0330, -0.0660, 0.0100), (0.0125, 0.0120), 0.022),  # body of the jaw
-    ((0.0330, -0.0660, 0.0100), (0.0180, -0.0735, 0.0300), (0.0120, 0.0115), 0.022),
-    ((0.0180, -0.0735, 0.0300), (0.0, -0.0745, 0.0380), (0.0115, 0.0125), 0.020),  # chin
-    ((0.0, -0.0730, 0.0405), (0.0, -0.0760, 0.0405), (0.0125, 0.0120), 0.016),
+    ((0.0550, 0.006, -0.002), (0.0615, 0.004, -0.034), (0.0085, 0.0090), 0.030),  # zygomatic arch
+    ((0.0475, -0.006, -0.027), (0.0345, -0.053, -0.015), (0.0145, 0.0115), 0.026),  # ramus of the jaw
+    ((0.0345, -0.053, -0.015), (0.0230, -0.0675, 0.0100), (0.0115, 0.0112), 0.022),  # body of the jaw
+    ((0.0240, -0.0675, 0.0100), (0.0110, -0.0750, 0.0285), (0.0115, 0.0110), 0.020),
+    ((0.0110, -0.0750, 0.0285), (0.0, -0.0755, 0.0350), (0.0110, 0.0120), 0.018),  # chin
+    ((0.0, -0.0720, 0.0390), (0.0, -0.0755, 0.0385), (0.0120, 0.0120), 0.014),
     ((0.0080, 0.0385, 0.0460), (0.0300, 0.0430, 0.0405), (0.0065, 0.0065), 0.018),  # brow ridge
     ((0.0300, 0.0430, 0.0405), (0.0470, 0.0355, 0.0260), (0.0065, 0.0060), 0.018),
 )
@@ -114,21 +114,22 @@ def _neck(points: np.ndarray) -> np.ndarray:
 
 def _nose(points: np.ndarray, distance: np.ndarray) -> np.ndarray:
     # side walls, then bridge, ball of the tip, wings, columella; last the nostrils are taken out
-    side = capsule(points, (0.0, 0.0240, 0.0380), (0.0050, -0.0100, 0.0475), 0.0090, 0.0125)
-    distance = smooth_min(distance, side, 0.014)
-    bridge = capsule(points, (0.0, 0.0320, 0.0460), (0.0, 0.0060, 0.0570), 0.0075, 0.0072)
-    bridge = smooth_min(bridge, capsule(points, (0.0, 0.0060, 0.0570), (0.0, -0.0090, 0.0645), 0.0072, 0.0085), 0.010)
-    distance = smooth_min(distance, bridge, 0.011)
-    tip = ellipsoid(points, (0.0, -0.0118, 0.0668), (0.0092, 0.0080, 0.0088))
-    distance = smooth_min(distance, tip, 0.010)
-    shoulder = ellipsoid(points, (0.0075, -0.0110, 0.0590), (0.0066, 0.0080, 0.0095))
-    distance = smooth_min(distance, shoulder, 0.008)
-    wing = ellipsoid(points, (0.0112, -0.0146, 0.0558), (0.0064, 0.0072, 0.0112), 0.15, 0.35)
+    side = capsule(points, (0.0, 0.0240, 0.0370), (0.0040, -0.0090, 0.0475), 0.0085, 0.0115)
+    distance = smooth_min(distance, side, 0.012)
+    bridge = capsule(points, (0.0, 0.0300, 0.0440), (0.0, 0.0060, 0.0580), 0.0070, 0.0062)
+    bridge = smooth_min(bridge, capsule(points, (0.0, 0.0060, 0.0580), (0.0, -0.0080, 0.0670), 0.0062, 0.0072), 0.010)
+    distance = smooth_min(distance, bridge, 0.009)
+    tip = ellipsoid(points, (0.0, -0.0110, 0.0690), (0.0082, 0.0074, 0.0084))
+    distance = smooth_min(distance, tip, 0.009)
+    shoulder = ellipsoid(points, (0.0065, -0.0105, 0.0605), (0.0060, 0.0075, 0.0090))
+    distance = smooth_min(distance, shoulder, 0.007)
+    wing = ellipsoid(points, (0.0112, -0.0140, 0.0565), (0.0058, 0.0068, 0.0105), 0.15, 0.35)
     distance = smooth_min(distance, wing, 0.0045)
-    columella = capsule(points, (0.0, -0.0160, 0.0685), (0.0, -0.0205, 0.0560), 0.0038, 0.0044)
+    foot = capsule(points, (0.0126, -0.0155, 0.0560), (0.0088, -0.0205, 0.0550), 0.0042, 0.0030)
+    distance = smooth_min(distance, foot, 0.0045)
+    columella = capsule(points, (0.0, -0.0150, 0.0705), (0.0, -0.0175, 0.0575), 0.0034, 0.0040)
     distance = smooth_min(distance, columella, 0.005)
-    nostril = capsule(points, (0.0056, -0.0215, 0.0660), (0.0086, -0.0210, 0.0575), 0.0022, 0.0030)
-    nostril = smooth_min(nostril, capsule(points, (0.0068, -0.0220, 0.0622), (0.0060, -0.0150, 0.0600), 0.003, 0.0026), 0.003)
+    nostril = ellipsoid(points, (0.0060, -0.0180, 0.0640), (0.0025, 0.0050, 0.0047), 0.20, -0.40)
     return smooth_max(distance, -nostril, 0.0025)
 
 
@@ -137,10 +138,10 @@ def _mouth(points: np.ndarray, distance: np.ndarray) -> np.ndarray:
     distance = smooth_max(distance, -philtrum, 0.006)
     upper = tube(points, UPPER_LIP, 0.004)
     lower = tube(points, LOWER_LIP, 0.004)
-    distance = smooth_min(distance, upper, 0.0045)
-    distance = smooth_min(distance, lower, 0.0060)
-    fold = capsule(points, (0.0, -0.0595, 0.0665), (0.0140, -0.0580, 0.0610), 0.0085, 0.0070)
-    return smooth_max(distance, -fold, 0.012)
+    distance = smooth_min(distance, upper, 0.0060)
+    distance = smooth_min(distance, lower, 0.0080)
+    fold = capsule(points, (0.0, -0.0590, 0.0690), (0.0140, -0.0575, 0.0640), 0.0090, 0.0075)
+    return smooth_max(distance, -fold, 0.014)
 
 
 # Lip rolls from the midline to the corner: x, y, z, radius
@@ -149,7 +150,7 @@ UPPER_LIP = np.array(
         (0.0, -0.0412, 0.0582, 0.0041),
         (0.0065, -0.0404, 0.0576, 0.0041),
         (0.0150, -0.0418, 0.0540, 0.0035),
-        (0.0235, -0.0441, 0.0478, 0.0023),
+        (0.0235, -0.0442, 0.0472, 0.0019),
     ]
 )
 LOWER_LIP = np.array(
@@ -157,7 +158,7 @@ LOWER_LIP = np.array(
         (0.0, -0.0487, 0.0560, 0.0051),
         (0.0080, -0.0484, 0.0550, 0.0049),
         (0.0160, -0.0468, 0.0519, 0.0038),
-        (0.0235, -0.0448, 0.0476, 0.0023),
+        (0.0235, -0.0447, 0.0472, 0.0019),
     ]
 )
 
@@ -169,7 +170,7 @@ def _eyes(points: np.ndarray, distance: np.ndarray) -> np.ndarray:
     corner = ellipsoid(points, (0.0155, 0.0215, 0.0530), (0.0055, 0.0090, 0.0120))
     distance = smooth_max(distance, -corner, 0.010)
     lids = ellipsoid(points, EYE_CENTRE, np.full(3, EYE_RADIUS + LID_THICKNESS))
-    return smooth_min(distance, lids, 0.0045)
+    return smooth_min(distance, lids, 0.0038)
 
 
 def skin_distance(points: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from data.synthetic.subject import CLOTHES, EYES, HAIR, MOUTH, SKIN, TEETH, Subj
 
 # How far light reaches round the edge of shadow inside skin, per colour: red travels furthest.
 SKIN_WRAP = np.float32([[0.30], [0.14], [0.09]])
-METRES_OF_TEXTURE = {SKIN: 0.55, EYES: 0.045, TEETH: 0.06, MOUTH: 0.1, CLOTHES: 1.0}  # what one texture spans
+METRES_OF_TEXTURE = {SKIN: 0.26, EYES: 0.045, TEETH: 0.06, MOUTH: 0.1, CLOTHES: 1.0}  # what one texture spans
 DIELECTRIC = 0.028  # reflectance of skin head-on
 
 
@@ -107,7 +107,7 @@ def _shade_wet(subject: Subject, pixels: Pixels, lights: Lights, shadow: Shadow,
     shine *= (cosine > -0.1) * np.sqrt(open_sky)
     mirrored = 2.0 * _dot(view, normals) * normals - view
     seen = np.clip(2.0 * pixels.light.mean(axis=0), 0.0, 1.0)
-    sky = lights.sky(np.ascontiguousarray(mirrored.T)).T ** 1.5 * (0.035 * seen)
+    sky = lights.sky(np.ascontiguousarray(mirrored.T)).T ** 1.5 * (0.03 * seen)
     return colours + texture[3] * (shine * lights.key_colour[:, None] + sky)
 
 

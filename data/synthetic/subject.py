@@ -20,6 +20,8 @@ MATERIAL_OF_PART = {
     "clothes": CLOTHES,
 }
 SKY_DIRECTIONS = lighting.sphere_directions(48)
+# Metres in front of a surface within which nothing shades it: what the depth pictures cannot tell apart.
+CLEARANCE = {SKIN: 0.0022, EYES: 0.0012, TEETH: 0.002, MOUTH: 0.002, CLOTHES: 0.004, HAIR: 0.003}
 OCCLUDER_SHARE = 5  # every so manieth strand shades others, that much wider
 
 
@@ -113,7 +115,10 @@ def make_subject(face: FaceModel, identity: np.ndarray, rng: np.random.Generator
         textures={
             SKIN: _pyramid(
                 appearance.paint_skin(
-                    rng, look, appearance.RegionMaps(parts["skin"].uv, parts["skin"].triangles, face.regions), hair_cover
+                    rng,
+                    look,
+                    appearance.RegionMaps(parts["skin"].uv, parts["skin"].triangles, face.regions),
+                    hair_cover,
                 )
             ),
             **_paint_small_parts(rng, look, parts, rest),
@@ -160,22 +165,27 @@ def grow_all_hair(
 ) -> tuple[tuple[hair.Strands, ...], float]:
     """Scalp hair, brows, lashes and beard, and how far the scalp shows the hair's colour (0..1)."""
     skin = next(part for part in face.parts if part.name == "skin")
-    surface = hair.Surface(
-        rest["skin"], normals["skin"], skin.triangles, rest["clothes"][::3], normals["clothes"][::3]
-    )
+    surface = hair.Surface(rest["skin"], normals["skin"], skin.triangles, rest["clothes"][::3], normals["clothes"][::3])
     palette = appearance.hair_palette(rng, look)
     groups = []
     cover = 0.0
     style = _draw_style(rng, look)
     scalp = _hairline(rng, look, rest["skin"], face.regions["scalp"])
     if style is not None:
-        groups.append(hair.grow_scalp_hair(rng, style, surface, scalp, palette))
+        groups.append(hair.grow_scalp_hair(rng, style, surface, scalp, _bare_face(rng, face, rest["skin"]), palette))
         cover = 1.0 if style.name != "buzz" else 0.7
     elif rng.random() < 0.6:
         cover = rng.uniform(0.0, 0.5)
     groups += _brows_and_lashes(rng, face, look, surface, rest, palette)
     groups += _beard(rng, face, look, surface, palette)
     return tuple(group for group in groups if len(group.points)), cover
+
+
+def _bare_face(rng: np.random.Generator, face: FaceModel, skin: np.ndarray) -> np.ndarray:
+    """(V,) True where the face stays free of hair: below the brows of most people, below the nose of the others."""
+    brow = skin[face.regions["brows"] > 0.5, 1].mean()
+    top = brow + rng.uniform(-0.004, 0.012, len(skin)) - 0.03 * (rng.random() < 0.1)
+    return (face.regions["face"] > 0.3) & (face.regions["scalp"] < 0.1) & (skin[:, 1] < top)
 
 
 def _draw_style(rng: np.random.Generator, look: appearance.Look) -> hair.Style | None:
@@ -219,7 +229,7 @@ def _brows_and_lashes(
     palette: np.ndarray,
 ) -> list[hair.Strands]:
     skin = surface.vertices
-    brows, lashes = face.regions["brows"], face.regions["lash_line"]
+    brows, lashes = face.regions["brows"], face.regions["lash_line"] * (1.0 - face.regions.get("inner_lid", 0.0))
     span = np.abs(skin[brows > 0.4, 0])
     share = np.clip((np.abs(skin[:, 0]) - span.min()) / (np.ptp(span) + 1e-6), 0.0, 1.0)
     outward = np.sign(skin[:, 0])
@@ -278,7 +288,10 @@ def _transfer(
     normals: dict[str, np.ndarray],
     strands: tuple[hair.Strands, ...],
 ) -> np.ndarray:
-    """The light transfer of the parts' vertices, then of whole strands, (N, D). Teeth and mouth get what enters an open mouth."""
+    """The light transfer of the parts' vertices, then of whole strands, (M, D).
+
+    Teeth and the inside of the mouth get what enters an open mouth.
+    """
     names = [part.name for part in face.parts]
     outer = [name for name in names if MATERIAL_OF_PART[name] not in (TEETH, MOUTH)]
     occluders, triangles = _occluders(face, rest, strands)
@@ -287,9 +300,11 @@ def _transfer(
     surface = hair.Surface(rest["skin"], normals["skin"], skin_triangles, rest["skin"][:0], rest["skin"][:0])
     up = [hair.at_roots(surface.normals, surface, group.triangle, group.barycentric) for group in strands]
     lengths = [len(array) for array in points]
+    clearances = [CLEARANCE[MATERIAL_OF_PART[name]] for name in outer] + [CLEARANCE[HAIR]] * len(strands)
     outside = lighting.light_transfer(
         np.concatenate(points).astype(np.float32),
         np.concatenate([normals[name] for name in outer] + up).astype(np.float32),
+        np.repeat(np.float32(clearances), lengths),
         occluders,
         triangles,
         SKY_DIRECTIONS,
@@ -309,8 +324,9 @@ def _occluders(
         if group.turns:
             continue
         points = group.points[::OCCLUDER_SHARE]
-        flat, _ = hair.ribbons(points + [0.0, 0.0, -10.0], OCCLUDER_SHARE * 0.6 * group.widths[::OCCLUDER_SHARE])
-        vertices.append(flat + np.float32([0.0, 0.0, 10.0]))
+        from_front = np.float32([0.0, 0.0, 10.0])  # ribbons face their origin
+        flat, _ = hair.ribbons(points - from_front, OCCLUDER_SHARE * 0.6 * group.widths[::OCCLUDER_SHARE])
+        vertices.append(flat + from_front)
         triangles.append(hair.ribbon_triangles(*points.shape[:2]))
     starts = np.concatenate([[0], np.cumsum([len(array) for array in vertices])[:-1]])
     return (
@@ -330,6 +346,7 @@ def _inner_transfer(face: FaceModel, identity: np.ndarray, inner: list[str]) -> 
     found = lighting.light_transfer(
         np.concatenate([moved[name] for name in inner]).astype(np.float32),
         np.concatenate([normals[name] for name in inner]).astype(np.float32),
+        np.full(sum(len(moved[name]) for name in inner), CLEARANCE[MOUTH], np.float32),
         *_occluders(face, moved, ()),
         SKY_DIRECTIONS,
     )

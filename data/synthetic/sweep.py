@@ -224,8 +224,11 @@ def action_weights(sequence: Sequence, time: float) -> dict[str, float]:
     level = sequence.strength * _smooth_step(0.0, 0.15, time) * _smooth_step(1.0, 0.85, time)
     if sequence.action.course == "sway":
         swing = level * np.sin(2.0 * np.pi * 1.5 * time + sequence.drift_phase[0])
-        return {name: max(0.0, side * swing) * full for side, alternative in zip((1.0, -1.0), alternatives, strict=True)
-                for name, full in alternative.items()}
+        return {
+            name: max(0.0, side * swing) * full
+            for side, alternative in zip((1.0, -1.0), alternatives, strict=True)
+            for name, full in alternative.items()
+        }
     return {name: level * full for name, full in alternatives[sequence.choice].items()}
 
 

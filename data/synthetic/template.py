@@ -13,7 +13,7 @@ from scipy.interpolate import CubicSpline
 from scipy.spatial import Delaunay, cKDTree
 
 from data.synthetic import chart
-from data.synthetic.sculpture import EYE_CENTRE, EYE_RADIUS, LID_THICKNESS, cast_rays
+from data.synthetic.sculpture import EYE_CENTRE, cast_rays
 
 NUM_FACE_VERTICES = 1220
 
@@ -71,7 +71,7 @@ _BORDER_CLEARANCE = 0.0034  # metres about the border in which no filling point 
 # Spacing of the filling, metres: face, near its features, skull, neck
 _FACE_SPACING, _FEATURE_SPACING, _SKULL_SPACING, _NECK_SPACING = 0.0072, 0.0030, 0.0150, 0.0120
 _EAR_RINGS = (1.0, 0.88, 0.77, 0.68, 0.59, 0.49, 0.38, 0.26, 0.13)
-_EAR_SPOKES = 18
+_EAR_SPOKES = 22
 
 
 # Middle of the left brow's hairs, millimetres
@@ -105,14 +105,17 @@ def front_points(front: np.ndarray) -> np.ndarray:
     return cast_rays(origins, np.broadcast_to([0.0, 0.0, 1.0], origins.shape), reach=0.12)
 
 
-def _sample(curve, segments: int) -> np.ndarray:
-    """Points at equal steps along the spline through a curve's points: (segments + 1, D)."""
+def _sample(curve, segments: int, dense_start: float = 1.0) -> np.ndarray:
+    """Points along the spline through a curve's points: (segments + 1, D).
+
+    The steps are equal or, with `dense_start` above 1, grow from the start on.
+    """
     points = np.asarray(curve, dtype=float)
     length = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
     spline = CubicSpline(length, points)
     dense = np.linspace(0.0, length[-1], 400)
     arc = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(spline(dense), axis=0), axis=1))])
-    return spline(np.interp(np.linspace(0.0, arc[-1], segments + 1), arc, dense))
+    return spline(np.interp(arc[-1] * np.linspace(0.0, 1.0, segments + 1) ** dense_start, arc, dense))
 
 
 def lid_margin() -> np.ndarray:
@@ -128,20 +131,11 @@ def lip_outline() -> np.ndarray:
     return np.concatenate([upper[::-1], lower[1:], inner])
 
 
-def lid_depth(front: np.ndarray) -> np.ndarray:
-    """Depth (N,) metres of lid points (N, 2), millimetres about the eyeball's centre, on the sphere of the lids."""
-    radius = EYE_RADIUS + LID_THICKNESS
-    off = np.linalg.norm(front, axis=1) / 1000
-    shoulder = 0.0118  # beyond this the corners leave the sphere and go straight out
-    inside = np.sqrt(radius**2 - np.minimum(off, shoulder) ** 2)
-    return EYE_CENTRE[2] + inside - 0.75 * np.maximum(off - shoulder, 0.0)
-
-
 def _eye_rings() -> list[np.ndarray]:
     margin = lid_margin()
     centre = np.array([-0.8, 0.0])
     turn = np.arctan2((margin[:, 1] - centre[1]) / 5.2, (margin[:, 0] - centre[0]) / 13.6)
-    rings = [np.concatenate([EYE_CENTRE[:2] + margin / 1000, lid_depth(margin)[:, None]], axis=1)]
+    rings = [front_points(EYE_CENTRE[:2] * 1000 + margin)]
     for i, offset in enumerate(_LID_RINGS):
         oval = centre + np.stack([(13.6 + 0.8 * offset) * np.cos(turn), (5.2 + 1.05 * offset) * np.sin(turn)], axis=1)
         radial = margin + offset * np.array([0.75, 1.0]) * (oval - centre) / np.linalg.norm(
@@ -153,10 +147,13 @@ def _eye_rings() -> list[np.ndarray]:
 
 
 def _mouth_rings() -> dict[str, np.ndarray]:
-    curves = {name: _sample(curve, _LIP_SEGMENTS) for name, curve in _LIP_CURVES.items()}
+    curves = {
+        name: _sample(curve, _LIP_SEGMENTS, 1.3 if "inner" in name else 1.0) for name, curve in _LIP_CURVES.items()
+    }
     for side in ("upper", "lower"):
         outer, inner = curves[side], curves[side + "_inner"]
-        curves[side + "_middle"] = (0.5 * outer + 0.5 * inner)[1:]
+        share = np.array([1.0, 0.85, 0.6, 0.5, 0.5, 0.5, 0.5])[:, None]  # away from the inner line at the corner
+        curves[side + "_middle"] = (share * outer + (1 - share) * inner)[1:]
         away = np.array([1.0, 1.0 if side == "upper" else -1.0])
         fan = np.linspace(0.0, np.pi / 2, _LIP_SEGMENTS + 1) ** 0.8 * (np.pi / 2) ** 0.2
         for i, offset in enumerate(_LIP_RINGS):
@@ -254,7 +251,7 @@ def _outside_features(points: _HalfPoints) -> None:
     base[[0, -1], 0] = 0.0
     points.add("neck_base", base)
     for i, radius in enumerate(_EAR_RINGS):
-        turn = (np.arange(_EAR_SPOKES) + 0.5 * (i % 2)) * (2 * np.pi / _EAR_SPOKES)
+        turn = np.arange(_EAR_SPOKES) * (2 * np.pi / _EAR_SPOKES)
         points.add(f"ear{i}", chart.ear_directions(np.full(_EAR_SPOKES, radius), turn))
     points.add("ear_middle", chart.ear_directions(np.zeros(1), np.zeros(1)))
 
@@ -405,7 +402,19 @@ def build_template() -> Template:
     _outside_features(points)
     _fill_half(points)
     half, in_face = _half_triangles(points)
-    return _mirror_half(points, half, in_face)
+    template = _mirror_half(points, half, in_face)
+    _check_loops(template)
+    return template
+
+
+def _check_loops(template: Template) -> None:
+    edges = template.triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2)
+    keys = np.sort(edges, axis=1) @ [len(template.directions), 1]
+    unique, uses = np.unique(keys, return_counts=True)
+    border = set(unique[uses == 1].tolist())
+    for name, loop in template.loops.items():
+        sides = np.sort(np.stack([loop, np.roll(loop, -1)], axis=1), axis=1) @ [len(template.directions), 1]
+        assert border.issuperset(sides.tolist()), f"{name}: the triangulation lost a side of the opening"
 
 
 def _mirror_half(points: _HalfPoints, half: np.ndarray, in_face: np.ndarray) -> Template:

@@ -1,0 +1,138 @@
+"""Every method in the table: it is small on a CPU, learns, and ends in a mesh and a pose."""
+
+import numpy as np
+import pytest
+import torch
+
+from models import MODELS, get_model_class
+from models.mean_face import MeanFace
+from models.regression import RegressionModel
+from options.train_options import build_parser
+from util.mesh import Topology
+from util.pose import pose_from_6dof
+from util.statistics import LabelStatistics
+
+NUM_VERTICES, BATCH, SIZE = 30, 2, 32
+RANDOM = np.random.default_rng(0)
+STATISTICS = LabelStatistics(
+    np.float32([0.1, -0.1, 0.05, 0.01, -0.02, -0.5]),
+    np.float32([0.3, 0.3, 0.1, 0.02, 0.05, 0.06]),
+    RANDOM.normal(0, 0.05, (NUM_VERTICES, 3)).astype(np.float32),
+)
+TOPOLOGY = Topology(
+    STATISTICS.verts_mean, np.int32([[0, 1, 2]]), np.zeros(68, np.int64), np.arange(NUM_VERTICES, dtype=np.int64)
+)
+CASES = [(name, preset) for name in sorted(MODELS) for preset in sorted(MODELS[name].presets)]
+
+
+def build(name, preset="standard"):
+    options = vars(build_parser(name, preset).parse_args(["--data_root", "x"]))
+    torch.manual_seed(0)
+    return MODELS[name].build(options, TOPOLOGY, STATISTICS)
+
+
+def make_batch(model):
+    random = np.random.default_rng(1)
+    windows = {
+        name: torch.from_numpy(random.integers(0, 256, (BATCH, 3, SIZE, SIZE), dtype=np.uint8))
+        for name in model.windows
+    }
+    affines = {f"{name}_affine": torch.eye(3)[:2].repeat(BATCH, 1, 1) for name in model.windows}
+    poses = pose_from_6dof(STATISTICS.six_mean + random.normal(0, 0.1, (BATCH, 6))).astype(np.float32)
+    verts = STATISTICS.verts_mean + random.normal(0, 0.01, (BATCH, NUM_VERTICES, 3)).astype(np.float32)
+    labels = {"verts": torch.from_numpy(verts.astype(np.float32)), "R_t": torch.from_numpy(poses)}
+    return {**windows, **affines, **labels, "index": torch.arange(BATCH)}
+
+
+@pytest.mark.parametrize(("name", "preset"), CASES)
+def test_forward_backward_and_reconstruct(name, preset):
+    model = build(name, preset)
+    batch = make_batch(model)
+    outputs = model(batch)
+    losses = model.losses(outputs, batch)
+    assert all(loss.ndim == 0 and torch.isfinite(loss) for loss in losses.values())
+    sum(losses.values()).backward()
+    gradients = {key: parameter.grad for key, parameter in model.named_parameters()}
+    assert all(gradient is not None and torch.isfinite(gradient).all() for gradient in gradients.values())
+    assert any(gradient.abs().max() > 0 for gradient in gradients.values())
+    verts, R_t = model.reconstruct(outputs, batch)
+    assert (verts.shape, R_t.shape) == ((BATCH, NUM_VERTICES, 3), (BATCH, 4, 4))
+    rotations = R_t[:, :3, :3].detach().numpy()
+    # float32 rounding
+    np.testing.assert_allclose(rotations @ rotations.transpose(0, 2, 1), np.eye(3)[None].repeat(BATCH, 0), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_standard_start_is_the_mean(name):
+    model = build(name).eval()
+    batch = make_batch(model)
+    verts, R_t = model.reconstruct(model(batch), batch)
+    expected = pose_from_6dof(np.repeat(STATISTICS.six_mean[None], BATCH, 0))
+    np.testing.assert_allclose(verts.detach(), STATISTICS.verts_mean[None].repeat(BATCH, 0), atol=1e-7)  # float32
+    np.testing.assert_allclose(R_t.detach(), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_a_few_steps_lower_the_loss(name):
+    model = build(name)
+    batch = make_batch(model)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+    values = []
+    for _ in range(12):
+        loss = sum(model.losses(model(batch), batch).values())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        values.append(loss.item())
+    assert values[-1] < 0.7 * values[0]
+
+
+def test_regression_losses_by_hand():
+    model = build("dual_resnet")
+    batch = make_batch(model)
+    six = torch.tensor([[0.1, 0.2, 0.3, 0.01, 0.02, -0.4]] * BATCH)
+    batch["R_t"] = torch.from_numpy(pose_from_6dof(six.numpy())).float()
+    whitened = (six - torch.from_numpy(STATISTICS.six_mean)) / torch.from_numpy(STATISTICS.six_std)
+    truth = {"verts": 10 * batch["verts"].flatten(1), "6dof": whitened}
+    losses = model.losses(truth, batch)
+    assert losses["verts"].item() == 0
+    assert losses["6dof"].item() == pytest.approx(0, abs=1e-5)  # angles go through float32 sines and back
+    verts, R_t = model.reconstruct(truth, batch)
+    np.testing.assert_allclose(verts, batch["verts"], atol=1e-7)
+    np.testing.assert_allclose(R_t, batch["R_t"], atol=1e-6)
+    # 1 cm off in every coordinate is 0.1 decimetres, times the weight 5; one deviation off, times 1
+    off = {"verts": truth["verts"] + 0.1, "6dof": truth["6dof"] - 1}
+    losses = model.losses(off, batch)
+    assert losses["verts"].item() == pytest.approx(0.5, rel=1e-5)
+    assert losses["6dof"].item() == pytest.approx(1.0, rel=1e-5)
+
+
+def test_published_initialisation():
+    model = build("dual_resnet", "published")
+    assert isinstance(model, RegressionModel)
+    weights = model.branches["local"].layer3[0].conv1.weight  # 294,912 draws: deviation known to 0.13 %
+    assert weights.std().item() == pytest.approx(0.02, rel=0.01)
+    norms = torch.cat([m.weight for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)])
+    assert norms.mean().item() == pytest.approx(1, abs=0.002)
+    assert norms.std().item() == pytest.approx(0.02, rel=0.1)
+    assert not model.six_layer.bias.any()
+    assert model.six_layer.weight.std().item() == pytest.approx(0.02, rel=0.1)
+
+
+def test_mean_face_knows_nothing():
+    model = MeanFace(STATISTICS)
+    verts, R_t = model.reconstruct(model({}), {"index": torch.arange(3)})
+    np.testing.assert_array_equal(verts[2], STATISTICS.verts_mean)
+    np.testing.assert_allclose(R_t[1], pose_from_6dof(STATISTICS.six_mean), atol=1e-6)  # float32
+    assert model.losses({}, {}) == {}
+
+
+def test_pixels_are_scaled_to_minus_one_and_one():
+    model = build("direct")
+    window = torch.tensor([0, 255], dtype=torch.uint8).reshape(1, 1, 1, 2)
+    assert model.pixels({"whole": window}, "whole").flatten().tolist() == [-1.0, 1.0]
+
+
+def test_unknown_names_are_told_with_the_known_ones():
+    with pytest.raises(ValueError, match="'vgg'; known are direct, dual_resnet"):
+        get_model_class("vgg")

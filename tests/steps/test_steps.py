@@ -1,0 +1,230 @@
+"""The real scripts, one after the other, on a tiny data root; and what they answer to mistakes."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+import step01_preparation
+import step02_train
+import step03_eval
+import step04_make_submission
+from data.wcpa import WcpaRoot
+from util.metrics import score_parts
+from util.training import TrainingState
+
+HOUSE = Path(__file__).parents[2]
+TINY = ["--img_size", 32, "--batch_size", 4, "--epochs", 2, "--num_workers", 0, "--gpu_ids", -1]
+TINY += ["--warmup_steps", 0, "--num_pictures", 2, "--precision", "float32"]
+
+
+@pytest.fixture
+def prepared(data_root, tmp_path, run_script):
+    """A data root with its cache; returns the options that say where everything is."""
+    status, text = run_script(
+        step01_preparation, "--data_root", data_root, "--cache_dir", tmp_path / "cache", "--num_workers", 0
+    )
+    assert status == 0, text
+    return ["--data_root", data_root, "--cache_dir", tmp_path / "cache"]
+
+
+@pytest.fixture
+def trained(prepared, tmp_path, run_script):
+    run = [*prepared, "--checkpoints_dir", tmp_path / "checkpoints", "--name", "tiny"]
+    status, text = run_script(step02_train, *run, *TINY)
+    assert status == 0, text
+    return run
+
+
+def test_preparation_writes_the_cache(prepared, tmp_path, wcpa_root):
+    cache = tmp_path / "cache"
+    with np.load(cache / "label_mean_std.npz") as labels:
+        assert labels["label_6dof_mean"].shape == labels["label_6dof_std"].shape == (6,)
+    with np.load(cache / "topology.npz") as arrays:
+        assert arrays["template"].shape == (99, 3)
+    rows = [row for name in ("train", "val") for row in csv.DictReader(open_text(cache / f"{name}_list.csv"))]
+    assert len(rows) == 20
+    assert {row["subject_id"] for row in rows} == {sample.subject for sample in wcpa_root.samples("train")}
+    assert open_text(cache / "rejected.csv").read() == "subject_id,facial_action,img_id,reason\n"
+    assert cv2.imread(str(cache / "check.jpg")).shape[1] == 1600
+
+
+def open_text(path):
+    import io
+
+    return io.StringIO(path.read_text())
+
+
+def test_bad_samples_are_listed_and_the_rest_goes_on(data_root, tmp_path, run_script):
+    root = WcpaRoot(data_root)
+    bad = root.samples("train")[6]
+    root.landmarks_path(bad).write_text("1 2\n" * 67)
+    arguments = ["--data_root", data_root, "--cache_dir", tmp_path / "cache", "--num_workers", 0]
+    status, text = run_script(step01_preparation, *arguments)
+    assert status == 0
+    assert "rejected: 1" in text
+    rows = list(csv.DictReader(open_text(tmp_path / "cache" / "rejected.csv")))
+    assert [tuple(row.values())[:3] for row in rows] == [bad]
+    assert "67 rows" in rows[0]["reason"]
+    lists = (tmp_path / "cache" / "train_list.csv").read_text() + (tmp_path / "cache" / "val_list.csv").read_text()
+    assert ",".join(bad) + "\n" not in lists
+    status, text = run_script(step01_preparation, *arguments, "--max_rejected", 0.01)
+    assert status == 1
+    assert "1 of 24 samples are bad, more than --max_rejected 0.01" in text
+
+
+@pytest.mark.parametrize(
+    ("break_it", "message"),
+    [
+        (lambda root: (root / "resources/example.obj").write_text("v 0 0 0\nf 1 1 1 1\n"), "wanted a triangle"),
+        (lambda root: np.save(root / "resources/kpt_ind.npy", np.arange(68) + 60), "key points: wanted vertex indices"),
+        (lambda root: (root / "resources/kpt_ind.npy").write_bytes(b""), "resources: "),
+        (lambda root: (root / "resources/projection_matrix.txt").write_text("1 0\n"), "projection_matrix.txt: wanted 4"),
+        (lambda root: (root / "list/WCPA_track2_train.csv").write_text("a,b\n"), "wanted the columns"),
+        (lambda root: (root / "list/WCPA_track2_test.csv").unlink(), "WCPA_track2_test.csv"),
+        (lambda root: (root / "image").rename(root / "images"), "no folder image"),
+    ],
+)
+def test_broken_roots_end_in_one_message(data_root, tmp_path, run_script, break_it, message):
+    break_it(data_root)
+    status, text = run_script(step01_preparation, "--data_root", data_root, "--cache_dir", tmp_path / "cache")
+    assert status == 1
+    assert message in text
+    assert text.startswith("error: ")
+    assert "Traceback" not in text
+    assert not (tmp_path / "cache" / "source.json").exists()
+
+
+def test_training_leaves_a_whole_run(trained, tmp_path):
+    folder = tmp_path / "checkpoints" / "tiny"
+    options = json.loads((folder / "options.json").read_text())
+    assert options["img_size"] == 32
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [0, 1, 2]
+    parts = [lines[2][f"val/{name}"] for name in ("score_all", "score_pose", "score_shape")]
+    assert lines[2]["val/score"] == pytest.approx(sum(parts))
+    assert {"latest.pt", "best.pt", "log.txt"} <= {path.name for path in folder.iterdir()}
+    assert "epoch   2: loss" in (folder / "log.txt").read_text()
+
+
+def test_evaluation_and_submission(trained, tmp_path, run_script, data_root):
+    out = ["--output_dir", tmp_path / "output", "--num_workers", 0]
+    status, text = run_script(step03_eval, *trained, *out, "--split", "val", "--references")
+    assert status == 0, text
+    assert "mean face at mean pose" in text
+    content = json.loads((tmp_path / "output/tiny/metrics.json").read_text())
+    rows = list(csv.DictReader(open_text(tmp_path / "output/tiny/metrics.csv")))
+    assert len(rows) == content["images"] == 4
+    assert content["metrics"]["score"] == pytest.approx(np.mean([float(row["score"]) for row in rows]), rel=1e-5)
+    assert set(content["references"]) == {"the same, untrained", "mean face at mean pose"}
+    # the mean face's score, computed another way
+    root, cache = WcpaRoot(data_root), tmp_path / "cache"
+    with np.load(cache / "label_mean_std.npz") as labels:
+        from util.pose import pose_from_6dof
+
+        verts, R_t = labels["verts_mean"][None], pose_from_6dof(labels["label_6dof_mean"])[None]
+    keys = [[row[key] for key in ("subject_id", "facial_action", "img_id")] for row in rows]
+    truth = [np.load(data_root / "info" / key[0] / key[1] / f"{key[2]}_info.npz") for key in keys]
+    scores = [score_parts(verts, R_t, t["verts"][None], t["R_t"][None])["score"][0] for t in truth]
+    for file in truth:
+        file.close()
+    assert content["references"]["mean face at mean pose"]["score"] == pytest.approx(np.mean(scores), rel=1e-4)  # f32
+
+    status, text = run_script(step03_eval, *trained, *out)
+    assert status == 0, text
+    for name in ("0.jpg", "val_0.jpg", "cases.jpg", "error_map.jpg"):
+        assert cv2.imread(str(tmp_path / "output/tiny" / name)) is not None
+
+    status, text = run_script(step04_make_submission, *trained, *out)
+    assert status == 0, text
+    submission = np.load(tmp_path / "output/my_submission.npy")
+    assert (submission.shape, submission.dtype) == ((4, 3 * 99 + 12), np.float32)
+    rotations = submission[:, -12:-3].reshape(-1, 3, 3)
+    np.testing.assert_allclose(rotations @ rotations.transpose(0, 2, 1), np.eye(3)[None].repeat(4, 0), atol=1e-5)
+    assert (submission[:, -1] < 0).all()
+    assert sorted(path.name for path in (tmp_path / "output").iterdir()) == ["my_submission.npy", "tiny"]
+
+    np.save(root.root / "resources/example_submission.npy", np.zeros((5, 309), np.float32))
+    status, text = run_script(step04_make_submission, *trained, *out)
+    assert status == 1
+    assert "wanted float32 (5, 309)" in text
+
+
+def weights(folder):
+    return torch.load(folder / "latest.pt", weights_only=True)
+
+
+def test_a_stopped_and_resumed_run_equals_one_that_was_not(trained, prepared, tmp_path, run_script, monkeypatch):
+    run = [*prepared, "--checkpoints_dir", tmp_path / "checkpoints", "--name", "stopped"]
+    train_step, calls = TrainingState.train_step, []
+
+    def stop_after_six(state, batch):
+        calls.append(1)
+        if len(calls) == 6:  # in the middle of the second epoch of four steps
+            os.kill(os.getpid(), signal.SIGTERM)
+        return train_step(state, batch)
+
+    monkeypatch.setattr(TrainingState, "train_step", stop_after_six)
+    status, text = run_script(step02_train, *run, *TINY)
+    assert status == 0
+    assert "stopped in epoch 2" in text
+    assert (weights(tmp_path / "checkpoints/stopped")["epoch"], len(calls)) == (1, 6)
+    status, text = run_script(step02_train, *run, *TINY, "--resume")
+    assert status == 0, text
+    assert len(calls) == 8
+    whole, resumed = weights(tmp_path / "checkpoints/tiny"), weights(tmp_path / "checkpoints/stopped")
+    for part in ("model", "averaged"):
+        assert all(torch.equal(value, resumed[part][name]) for name, value in whole[part].items())
+    assert whole["best_score"] == resumed["best_score"]
+
+
+def test_runs_are_never_overwritten_and_resumed_only_as_they_were(trained, run_script):
+    status, text = run_script(step02_train, *trained, *TINY)
+    assert status == 1
+    assert "exists: choose another --name, or go on with it by --resume" in text
+    status, text = run_script(step02_train, *trained, *TINY, "--resume", "--lr", 0.5)
+    assert status == 1
+    assert "which had --lr 0.001 (now 0.5)" in text
+
+
+def test_a_loss_that_is_not_finite_names_its_images(prepared, tmp_path, run_script):
+    run = [*prepared, "--checkpoints_dir", tmp_path / "checkpoints", "--name", "wild"]
+    status, text = run_script(step02_train, *run, *TINY, "--lr", 1e30)
+    assert status == 1
+    assert "the loss is" in text
+    assert "/01_Neutral/" in text or "/02_Smile/" in text
+
+
+def test_mistakes_after_preparation_end_in_one_message(trained, tmp_path, run_script, data_root):
+    folder = tmp_path / "checkpoints" / "tiny"
+    status, text = run_script(step04_make_submission, *trained[:-1], "nobody", "--output_dir", tmp_path / "output")
+    assert (status, "no such file; is --name right" in text) == (1, True)
+
+    whole = (folder / "best.pt").read_bytes()
+    (folder / "best.pt").write_bytes(whole[: len(whole) // 2])
+    status, text = run_script(step03_eval, *trained, "--output_dir", tmp_path / "output")
+    assert (status, "wanted a whole checkpoint" in text) == (1, True)
+    (folder / "best.pt").write_bytes(whole)
+
+    np.save(data_root / "resources/kpt_ind.npy", np.arange(68))
+    status, text = run_script(step03_eval, *trained, "--output_dir", tmp_path / "output")
+    assert (status, "different keypoints" in text) == (1, True)
+    status, text = run_script(step02_train, *trained[:-1], "other", *TINY)
+    assert (status, "belongs to another data root" in text) == (1, True)
+    status, text = run_script(step02_train, *trained[:-1], "other", *TINY, "--cache_dir", tmp_path / "none")
+    assert (status, "run step01_preparation.py first" in text) == (1, True)
+
+
+@pytest.mark.parametrize("script", sorted(HOUSE.glob("step0*.py")), ids=lambda path: path.stem)
+def test_usage_errors_end_with_status_two(script):
+    result = subprocess.run([sys.executable, script, "--nonsense"], capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr

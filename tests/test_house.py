@@ -1,0 +1,81 @@
+"""The arrows of the house: which folder may import from which."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from data import DATASETS
+from models import MODELS
+
+HOUSE = Path(__file__).parent.parent
+FOLDERS = ("options", "data", "models", "util", "Sim3DR")
+STEPS = sorted(HOUSE.glob("step0*.py"))
+# folder -> modules of the project that it may import, by prefix
+ALLOWED = {
+    "options": ("options", "data", "models"),
+    "data": ("data", "util"),
+    "data/synthetic": ("data.synthetic", "util", "Sim3DR"),
+    "models": ("models", "util", "Sim3DR"),
+    "util": ("util",),
+    "Sim3DR": ("Sim3DR",),
+}
+EXTRA = {"util/pictures.py": ("Sim3DR",)}
+
+
+def imported(path: Path) -> set[str]:
+    """The modules of the project that a file imports, in full."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            names.add(path.parent.name if node.level else node.module)
+        elif isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+    return {name for name in names if name.split(".")[0] in FOLDERS}
+
+
+def project_files() -> list[Path]:
+    return [path for folder in FOLDERS for path in sorted((HOUSE / folder).rglob("*.py"))]
+
+
+@pytest.mark.parametrize("path", project_files(), ids=lambda path: str(path.relative_to(HOUSE)))
+def test_arrows(path):
+    name = path.relative_to(HOUSE).as_posix()
+    folder = "data/synthetic" if name.startswith("data/synthetic") else name.split("/")[0]
+    allowed = ALLOWED[folder] + EXTRA.get(name, ())
+    wrong = {module for module in imported(path) if not any(f"{module}.".startswith(f"{a}.") for a in allowed)}
+    assert not wrong, f"{name} must not import {wrong}"
+    if folder == "options":
+        tables = {module for module in imported(path) if module.split(".")[0] != "options"}
+        assert tables <= {"data", "models"}, f"{name}: options may import the two name tables only"
+    if folder == "data":
+        assert not any(module.startswith("data.synthetic") for module in imported(path))
+
+
+def test_every_model_lies_in_the_file_of_its_name():
+    for name, model_class in MODELS.items():
+        assert model_class.__module__ == f"models.{name}_model"
+        assert model_class.__name__.lower() == f"{name.replace('_', '')}model"
+
+
+def test_every_dataset_lies_in_the_file_of_its_name():
+    for name, dataset_class in DATASETS.items():
+        assert dataset_class.__module__ == f"data.{name}_dataset"
+
+
+def test_no_file_grows_too_long():
+    files = [*project_files(), *STEPS]
+    long = {path.name: count for path in files if (count := len(path.read_text().splitlines())) > 500}
+    assert not long
+
+
+def test_no_function_grows_too_long():
+    long = {}
+    for path in [*project_files(), *STEPS]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            # a parser is one long list; it reads no better in pieces
+            if isinstance(node, ast.FunctionDef) and path.parent.name != "options":
+                lines = node.end_lineno - node.lineno + 1
+                if lines > 80:
+                    long[f"{path.name}:{node.name}"] = lines
+    assert not long

@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+import trimesh
+
+from util.landmarks import CHAINS_68, MIRROR_68
+from util.mesh import find_mirror, make_topology, read_obj, write_obj
+
+VERTICES = np.float32([[-1, 0, 0], [1, 0, 0], [0, 1, 0.5], [0, -1, 0]])
+TRIANGLES = np.int32([[0, 1, 2], [0, 3, 1]])
+KEYPOINTS = np.arange(68) % 4
+
+
+def test_obj_comes_back_and_other_readers_agree(tmp_path):
+    write_obj(tmp_path / "mesh.obj", VERTICES, TRIANGLES)
+    vertices, triangles = read_obj(tmp_path / "mesh.obj")
+    np.testing.assert_array_equal(vertices, VERTICES)
+    np.testing.assert_array_equal(triangles, TRIANGLES)
+    other = trimesh.load(tmp_path / "mesh.obj", process=False)
+    np.testing.assert_array_equal(other.faces, TRIANGLES)
+    np.testing.assert_array_equal(other.vertices, VERTICES)
+
+
+def test_obj_with_texture_and_normal_indices(tmp_path):
+    (tmp_path / "mesh.obj").write_text("# c\nv 0 0 0 1 1 1\nv 1 0 0\nv 0 1 0\nvt 0 0\nvn 0 0 1\ng a\nf 1/1/1 2//1 3\n")
+    vertices, triangles = read_obj(tmp_path / "mesh.obj")
+    assert vertices.shape == (3, 3)
+    assert triangles.tolist() == [[0, 1, 2]]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("v 0 0 0\nv 1 0 0\nv 0 1 0\nv 1 1 0\nf 1 2 4 3\n", "line 5: wanted a triangle, got a face with 4 corners"),
+        ("v 0 0 zero\n", "line 1: cannot read"),
+        ("v 0 0 0\n", "wanted vertices and faces, got 1 and 0"),
+        ("v 0 0 nan\nf 1 1 1\n", "finite"),
+    ],
+)
+def test_bad_obj_is_told(tmp_path, text, message):
+    (tmp_path / "mesh.obj").write_text(text)
+    with pytest.raises(ValueError, match=message) as error:
+        read_obj(tmp_path / "mesh.obj")
+    assert "mesh.obj" in str(error.value)
+
+
+def test_mirror_pairs_vertices():
+    assert find_mirror(VERTICES).tolist() == [1, 0, 2, 3]
+    with pytest.raises(ValueError, match="symmetric"):
+        find_mirror(VERTICES + np.float32([0.9, 0, 0]))
+
+
+@pytest.mark.parametrize("wrong", [KEYPOINTS + 1, KEYPOINTS - 1, KEYPOINTS[:67], KEYPOINTS.astype(float)])
+def test_bad_key_points_are_told(wrong):
+    make_topology(VERTICES, TRIANGLES, KEYPOINTS)
+    with pytest.raises((ValueError, TypeError), match="key points"):
+        make_topology(VERTICES, TRIANGLES, wrong)
+
+
+def test_triangles_out_of_range_are_told():
+    with pytest.raises(ValueError, match=r"triangles: wanted vertex indices 0..3, got 0..4"):
+        make_topology(VERTICES, TRIANGLES + np.int32([[0, 0, 2], [0, 0, 0]]), KEYPOINTS)
+
+
+def test_landmark_mirror_is_an_involution_that_keeps_chains():
+    np.testing.assert_array_equal(MIRROR_68[MIRROR_68], np.arange(68))
+    chains = [set(chain) for chain, _ in CHAINS_68]
+    assert sorted(i for chain in chains for i in chain) == list(range(68))
+    assert all(set(MIRROR_68[list(chain)]) in chains for chain in chains)
+    # corners of eyes and mouth, tips of jaw and nose
+    assert [int(MIRROR_68[i]) for i in (36, 39, 48, 60, 8, 33, 0)] == [45, 42, 54, 64, 8, 33, 16]

@@ -1,0 +1,100 @@
+"""Each figure against a value computed by hand."""
+
+import numpy as np
+import pytest
+
+from util.camera import WCPA_PROJECTION
+from util.metrics import image_metrics, landmark_nme, pose_errors, rotation_geodesic, score_parts, summarise
+from util.pose import pose_from_6dof
+
+# Two vertices 5 cm in front of the origin, 10 cm apart.
+VERTS = np.array([[[-0.05, 0.0, 0.05], [0.05, 0.0, 0.05]]])
+HALF_METRE = pose_from_6dof(np.array([[0, 0, 0, 0, 0, -0.5]]))
+# Float64 rounding of millimetres and degrees.
+EXACT = {"abs": 1e-9}
+
+
+def score(verts, R_t, true_verts=VERTS, true_R_t=HALF_METRE):
+    return {name: float(value[0]) for name, value in score_parts(verts, R_t, true_verts, true_R_t).items()}
+
+
+def test_truth_scores_nothing():
+    assert score(VERTS, HALF_METRE) == {"score": 0, "score_all": 0, "score_pose": 0, "score_shape": 0}
+
+
+def test_wrong_place_counts_twice():
+    moved = pose_from_6dof(np.array([[0, 0, 0, 0.003, 0.004, -0.5]]))  # 5 mm away
+    assert score(VERTS, moved) == pytest.approx({"score": 10, "score_all": 5, "score_pose": 5, "score_shape": 0})
+
+
+def test_wrong_shape_counts_eleven_times():
+    moved = VERTS + [0, 0.002, 0]  # 2 mm
+    assert score(moved, HALF_METRE) == pytest.approx({"score": 22, "score_all": 2, "score_pose": 0, "score_shape": 20})
+
+
+def test_shape_and_pose_may_cancel_in_the_first_part_only():
+    moved = VERTS + [0, 0, 0.01]
+    back = pose_from_6dof(np.array([[0, 0, 0, 0, 0, -0.51]]))
+    assert score(moved, back) == pytest.approx(
+        {"score": 110, "score_all": 0, "score_pose": 10, "score_shape": 100}, **EXACT
+    )
+
+
+def test_half_a_turn_about_the_vertical_swaps_the_vertices():
+    turned = pose_from_6dof(np.array([[0, np.pi, 0, 0, 0, -0.5]]))
+    # (+-0.05, 0, 0.05) go to (-+0.05, 0, -0.05): 0.1 m sideways and 0.1 m back
+    assert score(VERTS, turned)["score_pose"] == pytest.approx(1000 * np.hypot(0.1, 0.1))
+
+
+def test_pose_errors_by_hand():
+    true = pose_from_6dof(np.array([[0.1, 0.2, 0.3, 0.01, 0.02, -0.5], [0, 0, 3.1, 0, 0, -0.5]]))
+    predicted = pose_from_6dof(np.array([[0.1, 0.25, 0.3, 0.02, 0.02, -0.45], [0, 0, -3.1, 0, 0, -0.54]]))
+    errors = pose_errors(predicted, true)
+    assert errors["yaw_error_deg"][0] == pytest.approx(np.degrees(0.05), **EXACT)
+    assert errors["pitch_error_deg"] == pytest.approx([0, 0], **EXACT)
+    assert errors["rotation_error_deg"][0] == pytest.approx(np.degrees(0.05), abs=1e-6)  # the order of angles: yaw first
+    assert errors["tx_error_mm"] == pytest.approx([10, 0], **EXACT)
+    assert errors["tz_error_mm"] == pytest.approx([50, 40], **EXACT)
+    # across +-180 degrees the short way: 2 pi - 6.2
+    assert errors["roll_error_deg"][1] == pytest.approx(np.degrees(2 * np.pi - 6.2), abs=1e-6)
+    # 2.9 degrees but 51 mm; 4.8 degrees and 40 mm
+    assert errors["success_5deg_5cm"].tolist() == [0.0, 1.0]
+
+
+@pytest.mark.parametrize("angle", [1e-7, 0.5, 3.0])
+def test_geodesic_of_a_turn_about_any_axis(angle):
+    from scipy.spatial.transform import Rotation
+
+    axis = np.array([2.0, -1.0, 2.0]) / 3
+    true = pose_from_6dof(np.array([[0.3, 0.2, 0.1, 0, 0, -0.5]]))
+    turned = true.copy()
+    turned[0, :3, :3] = true[0, :3, :3] @ Rotation.from_rotvec(angle * axis).as_matrix()
+    # arcsin near its end costs half the digits: 1e-6 of an angle of 3
+    assert rotation_geodesic(turned, true)[0] == pytest.approx(np.degrees(angle), rel=1e-6)
+
+
+def test_nme_by_hand():
+    true = np.zeros((1, 68, 2))
+    true[0, 0], true[0, 1] = (0, 0), (40, 10)  # a box of 400 square pixels, root 20
+    assert landmark_nme(true + [3, 4], true)[0] == pytest.approx(25.0)
+
+
+def test_reprojection_by_hand():
+    moved = pose_from_6dof(np.array([[0, 0, 0, 0.009, 0, -0.5]]))
+    keypoints = np.arange(68) % 3  # a triangle, so that the 68 points span a box
+    verts = np.array([[[-0.05, 0.0, 0.05], [0.05, 0.0, 0.05], [0.0, 0.1, 0.05]]])
+    figures = image_metrics(verts, moved, verts, HALF_METRE, keypoints, WCPA_PROJECTION, (800, 800))
+    focal = 1.57443701 * 400
+    # 9 mm at a distance of 0.5 - 0.05 m
+    assert figures["reprojection_px"][0] == pytest.approx(focal * 0.009 / 0.45, **EXACT)
+    box = focal / 0.45 * 0.1  # square
+    assert figures["nme68_percent"][0] == pytest.approx(100 * 9 / 100 * (focal / 0.45 * 0.1) / box, **EXACT)
+    assert figures["add_mm"][0] == pytest.approx(9, **EXACT)
+    assert figures["vertex_error_mm"][0] == 0
+
+
+def test_summary_means_and_medians():
+    metrics = {"score": np.array([1.0, 2, 9]), "vertex_error_mm": np.ones(3), "rotation_error_deg": np.ones(3)}
+    summary = summarise(metrics)
+    assert summary["score"] == 4
+    assert summary["score_median"] == 2
