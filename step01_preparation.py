@@ -57,7 +57,9 @@ def main() -> None:
             f"{options.max_rejected:g}; see {options.cache_dir / 'rejected.csv'}, first: {rejected[0].reason}"
         )
     if not all(good.values()):
-        raise InputError(f"data root {root.root}: no good sample is left in {[s for s in good if not good[s]]}")
+        raise InputError(
+            f"data root {root.root}: no good sample is left in {' and '.join(s for s in good if not good[s])}"
+        )
 
     labels = statistics.result()
     print(describe_root(root, topology, image_size, good, rejected, labels))
@@ -94,6 +96,7 @@ def write_cache(
         label_6dof_mean=labels.six_mean,
         label_6dof_std=labels.six_std,
         verts_mean=labels.verts_mean,
+        verts_std=labels.verts_std,
     )
     np.savez(cache / "topology.npz", **vars(topology), projection=projection, image_size=image_size)
     source = {"fingerprint": root.fingerprint(), **plain(options), "data_root": str(root.root.resolve())}

@@ -3,7 +3,7 @@
 source.json          which data root (path and fingerprint) and how it was split
 train_list.csv, val_list.csv
 rejected.csv         the bad samples, each with its reason
-label_mean_std.npz   label_6dof_mean, label_6dof_std (6,), verts_mean (N, 3), of the training fold
+label_mean_std.npz   label_6dof_mean, label_6dof_std (6,), verts_mean, verts_std (N, 3), of the training fold
 topology.npz         template, triangles, keypoints, mirror, projection, image_size (width, height)
 """
 
@@ -68,7 +68,9 @@ def read_cache(directory: str | Path, root: WcpaRoot) -> Cache:
         train=read_sample_list(directory / "train_list.csv"),
         val=read_sample_list(directory / "val_list.csv"),
         topology=Topology(*(arrays[name] for name in ("template", "triangles", "keypoints", "mirror"))),
-        statistics=LabelStatistics(labels["label_6dof_mean"], labels["label_6dof_std"], labels["verts_mean"]),
+        statistics=LabelStatistics(
+            *(labels[name] for name in ("label_6dof_mean", "label_6dof_std", "verts_mean", "verts_std"))
+        ),
         projection=arrays["projection"],
         image_size=(int(arrays["image_size"][0]), int(arrays["image_size"][1])),
     )

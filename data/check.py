@@ -83,10 +83,13 @@ class StatisticsAccumulator:
     def __init__(self) -> None:
         self.sixes: list[np.ndarray] = []
         self.verts_sum: np.ndarray | float = 0.0
+        self.squares_sum: np.ndarray | float = 0.0
 
     def add(self, finding: Finding) -> None:
         self.sixes.append(finding.six)
-        self.verts_sum = self.verts_sum + finding.verts.astype(np.float64)
+        verts = finding.verts.astype(np.float64)
+        self.verts_sum = self.verts_sum + verts
+        self.squares_sum = self.squares_sum + verts**2
 
     def result(self) -> LabelStatistics:
         """Means, and standard deviations with n in the denominator. Raises InputError where nothing varies."""
@@ -94,5 +97,7 @@ class StatisticsAccumulator:
         deviations = sixes.std(axis=0) if len(sixes) else np.zeros(6)
         if not (deviations > 0).all():
             raise InputError(f"labels: wanted poses that vary, got {len(sixes)} with deviations {deviations.tolist()}")
-        mean, verts = sixes.mean(axis=0), self.verts_sum / len(sixes)
-        return LabelStatistics(*(array.astype(np.float32) for array in (mean, deviations, verts)))
+        verts_mean = self.verts_sum / len(sixes)
+        verts_std = np.sqrt(np.maximum(self.squares_sum / len(sixes) - verts_mean**2, 0.0))
+        results = sixes.mean(axis=0), deviations, verts_mean, verts_std
+        return LabelStatistics(*(array.astype(np.float32) for array in results))

@@ -1,6 +1,5 @@
 """Image encoders from torchvision, and how their weights are drawn."""
 
-import torch
 import torchvision
 from torch import nn
 
@@ -39,10 +38,3 @@ def draw_normal(module: nn.Module) -> None:
     elif isinstance(module, nn.BatchNorm2d):
         nn.init.normal_(module.weight, 1.0, 0.02)
         nn.init.zeros_(module.bias)
-
-
-def start_at(layer: nn.Linear, output: torch.Tensor) -> None:
-    """Makes an output layer give `output` whatever comes in, until training moves it."""
-    with torch.no_grad():
-        layer.weight.zero_()
-        layer.bias.copy_(output.flatten())

@@ -27,7 +27,7 @@ class BaseModel(nn.Module):
 
     def __init__(self, statistics: LabelStatistics):
         super().__init__()
-        for name in ("six_mean", "six_std", "verts_mean"):
+        for name in ("six_mean", "six_std", "verts_mean", "verts_std"):
             self.register_buffer(name, torch.as_tensor(getattr(statistics, name)).clone())
 
     @staticmethod

@@ -11,4 +11,4 @@ class DirectModel(RegressionModel):
 
     def forward(self, batch: Batch) -> Outputs:
         features = self.features(batch, "whole")
-        return {"verts": self.verts_layer(features), "6dof": self.six_layer(features)}
+        return self.outputs(features, features)

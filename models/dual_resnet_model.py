@@ -10,7 +10,4 @@ class DualResNetModel(RegressionModel):
     windows = ("local", "global")
 
     def forward(self, batch: Batch) -> Outputs:
-        return {
-            "verts": self.verts_layer(self.features(batch, "local")),
-            "6dof": self.six_layer(self.features(batch, "global")),
-        }
+        return self.outputs(self.features(batch, "local"), self.features(batch, "global"))

@@ -212,10 +212,11 @@ def _tint_hair_regions(
     """Darkens the skin where hair roots show through: scalp, stubble, brows and the line of the lashes; in place."""
     grain = np.clip(0.94 + 0.08 * smooth_noise(rng, SKIN_SIZE, SKIN_SIZE, 330), 0.0, 1.0)
     edge = 0.12 * fractal_noise(rng, BAKE_SIZE, BAKE_SIZE, 30, 3)
+    scalp = _soft(regions["scalp"], 2.0 + 8.0 * (1.0 - hair_cover))
     jaw = np.maximum(regions["beard"], regions["moustache"])
     stubble = max(look.stubble, 0.6 if look.beard or look.moustache else 0.0)
     covers = (
-        (np.clip(2.0 * (regions["scalp"] + edge * (regions["scalp"] > 0.02)) - 0.6, 0, 1), 0.97 * hair_cover, grain),
+        (np.clip(1.8 * (scalp + edge * (scalp > 0.02)) - 0.5, 0, 1), 0.97 * hair_cover, grain),
         (_soft(jaw, 3.0), 0.45 * stubble, grain),
         (_soft(regions["brows"], 1.2), 0.35, grain),
         (_soft(regions["lash_line"], 0.8) * (1.0 - regions["inner_lid"]), 0.6, np.float32(1.0)),

@@ -142,7 +142,7 @@ def paint_foliage(rng: np.random.Generator, size: int) -> np.ndarray:
     depth = fractal_noise(rng, size, size, rng.uniform(3, 8), 6, 0.75)
     season = np.float32(rng.uniform([0.07, 0.2, 0.03], [0.22, 0.2, 0.06]))
     leaf = season * np.float32(rng.uniform(0.6, 1.8))
-    picture = leaf * np.exp(0.7 * depth)[..., None] * (1.0 + 0.2 * smooth_noise(rng, size, size, 20, 3))
+    picture = leaf * np.exp(0.7 * depth)[..., None] * (1.0 + 0.1 * smooth_noise(rng, size, size, 20, 3))
     gaps = smooth_noise(rng, size, size, 70) + 0.8 * smooth_noise(rng, size, size, 6) > rng.uniform(2.0, 3.2)
     picture[gaps] = np.float32([0.8, 0.95, 1.0]) * rng.uniform(1.0, 5.0)
     horizon = int(size * rng.uniform(0.5, 1.2))

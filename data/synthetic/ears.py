@@ -8,13 +8,14 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 from data.synthetic import chart
-from data.synthetic.sculpture import cast_rays
+from data.synthetic.sculpture import HEAD_CENTRE, cast_rays, smooth_max
 
 # Bounds of the zones in the patch's radius
-_ROOT_RADIUS, _EDGE_RADIUS = 0.80, 0.68
+_ROOT_RADIUS, _EDGE_RADIUS = 0.77, 0.68
 # The plate: where its front edge meets the head, how far it is turned out and leaned back (radians)
 _ORIGIN = np.array([0.0735, 0.0040, -0.0235])
 _FLARE, _LEAN = 0.48, 0.12
+_CLEARANCE = 0.0006  # metres that the front of the ear at least stands off the head
 _CONCHA = np.array([11.0, -3.0])  # middle of the concha in the plate, millimetres backwards and upwards
 # Outline in the plate: angle in the patch (degrees, 0 forwards, 90 up), millimetres backwards and upwards
 _OUTLINE = (
@@ -57,9 +58,9 @@ def _relief(reach: np.ndarray, turn: np.ndarray) -> np.ndarray:
     height += 2.6 * _bump(reach, 0.62, 0.09) * back
     height += 2.0 * _bump(reach, 0.66, 0.10) * _span(turn, 262, 290, 25)  # antitragus
     height += 2.6 * _bump(reach, 0.80, 0.14) * _span(turn, -28, 10, 25)  # tragus
-    height -= 7.0 * np.exp(-((reach / 0.44) ** 4)) * (1.0 - 0.3 * lobe)
+    height -= 6.5 * np.exp(-((reach / 0.46) ** 4))
     height += 1.5 * _bump(reach, 0.75, 0.16) * lobe
-    height += 1.6 * _bump(reach, 0.40, 0.12) * _span(turn, 20, 50, 30)  # crus of the helix
+    height += 1.0 * _bump(reach, 0.52, 0.12) * _span(turn, 15, 50, 40)  # crus of the helix
     return height
 
 
@@ -80,19 +81,29 @@ def ear_points(radius: np.ndarray, angle: np.ndarray) -> np.ndarray:
     def on_head(points: np.ndarray) -> np.ndarray:
         return cast_rays(*chart.rays(chart.directions_of(points)), steps=30)
 
+    def settle(points: np.ndarray, attached: np.ndarray, height: np.ndarray) -> np.ndarray:
+        """Draws points (N, 3) onto the head as far as they are attached, and lifts what lies under its skin."""
+        head = on_head(points)
+        points = points + attached[:, None] * (head - points)
+        away, skin = points - HEAD_CENTRE, np.linalg.norm(head - HEAD_CENTRE, axis=1)
+        size = np.linalg.norm(away, axis=1)
+        wanted = smooth_max(size, skin + _CLEARANCE + 0.7e-3 * np.maximum(height, 0.0), 0.003)
+        return HEAD_CENTRE + away * (wanted / size)[:, None]
+
     reach = np.clip(radius / _EDGE_RADIUS, 0.0, 1.0)
-    front = plate(_CONCHA + reach[:, None] * (outline - _CONCHA), _relief(reach, turn))
-    attached = _span(turn, -62, 42, 34) * np.clip((reach - 0.62) / 0.38, 0.0, 1.0) ** 1.5
-    front += attached[:, None] * (on_head(front) + np.array([0.0006, 0.0, 0.0]) - front)
+    rooted = _span(turn, -64, 16, 44)
+    relief = _relief(reach, turn)
+    attached = rooted * np.clip((reach - 0.62) / 0.38, 0.0, 1.0) ** 1.5
+    front = settle(plate(_CONCHA + reach[:, None] * (outline - _CONCHA), relief), attached, relief)
     front += (2.4e-3 * _bump(reach, 0.80, 0.13) * _span(turn, -30, 8, 25) * attached)[:, None] * outwards
 
-    edge = plate(outline, _relief(np.ones_like(reach), turn))
-    edge_attached = _span(turn, -62, 42, 34)[:, None]
-    edge += edge_attached * (on_head(edge) + np.array([0.0006, 0.0, 0.0]) - edge)
+    relief = _relief(np.ones_like(reach), turn)
+    edge = settle(plate(outline, relief), rooted, relief)
+    edge_attached = rooted[:, None]
     hub = np.array([4.0, -1.0])
-    root = on_head(plate(hub + 0.62 * (outline - hub), np.zeros_like(reach)))
+    root = on_head(plate(hub + 0.74 * (outline - hub), np.zeros_like(reach)))
     root += edge_attached * (on_head(edge) - root)
-    under = plate(hub + 0.80 * (outline - hub), np.full_like(reach, -4.0))
+    under = plate(hub + 0.88 * (outline - hub), np.full_like(reach, -5.5))
     under += edge_attached * ((edge + root) / 2 - under)
     step = np.clip((radius - _EDGE_RADIUS) / (_ROOT_RADIUS - _EDGE_RADIUS), 0.0, 1.0)[:, None]
     behind = (1 - step) ** 2 * edge + 2 * step * (1 - step) * under + step**2 * root

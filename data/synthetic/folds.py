@@ -14,7 +14,7 @@ _LID_REACH = 0.022  # metres around the margin in which skin moves with the lids
 _SPHERE_REACH = (0.0015, 0.0080)  # metres from the margin: within the first skin keeps to the eyeball, beyond free
 _UPPER_SPAN, _LOWER_SPAN = 0.0105, 0.0090  # metres above / below the margins over which the lids' skin gives
 _LID_ROWS = (0.0007, -0.0012)  # metres off the eyeball's surface of the rows behind the margin
-_MOUTH_ROWS = ((0.0022, 0.0012), (0.0055, 0.0036), (0.0120, 0.0055))  # metres back and away from the line, a row
+_MOUTH_ROWS = ((0.0018, 0.0001), (0.0050, 0.0028), (0.0115, 0.0052))  # metres back and away from the line, a row
 _BAG_DEPTH = 0.035  # metres that the mouth goes back behind the last row
 _BAG_ROWS = 4
 

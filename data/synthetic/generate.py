@@ -73,13 +73,12 @@ def generate_data_root(
     all is done in this process, where the linear algebra's threads may change the last bit of a sum. All is written
     beside data_root and renamed at the end: an interrupted run leaves no data root.
 
-    Raises ValueError for an argument out of range, and FileExistsError where data_root exists and is not an empty
-    folder.
+    Raises ValueError for an argument out of range, or where data_root exists and is not an empty folder.
     """
     _check(num_subjects, num_test_subjects, num_actions, frames, image_size, seed, num_workers)
     data_root = Path(data_root)
     if data_root.exists() and (not data_root.is_dir() or any(data_root.iterdir())):
-        raise FileExistsError(f"{data_root}: wanted a new or empty folder for the data root, got one with contents")
+        raise ValueError(f"{data_root}: wanted a new or empty folder for the data root, got one with contents")
     data_root.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{data_root.name}.partial-", dir=data_root.parent))
     try:

@@ -10,6 +10,11 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 
+LOWEST_HAIR = -0.20  # metres: below it lie clothes, through which hair would show
+MAX_PUSH = 0.015  # metres: a strand that has to be pushed further out of something ends there
+NAPE_LENGTH = 0.11  # metres: styles that are longer leave the nape uncut
+
+
 @dataclass(frozen=True)
 class Surface:
     """What hair grows on and slides over: skin in the neutral pose.
@@ -181,8 +186,8 @@ def grow_scalp_hair(
     part = float(rng.choice([-1, 1]) * rng.uniform(0.0, 0.04))
     flow = _comb_direction(style.comb, roots, normals, part, whorl)
     length = rng.uniform(*style.length) * rng.uniform(0.75, 1.1, count) * (0.45 + 0.55 * fullness)
-    if length.max(initial=0) < 0.06:  # short hair gets shorter still towards the nape
-        length *= 0.3 + 0.7 * np.clip((roots[:, 1] + 0.07) / 0.07, 0.0, 1.0)
+    if style.length[1] < NAPE_LENGTH:  # short hair gets shorter still towards the nape
+        length *= 0.25 + 0.75 * np.clip((roots[:, 1] + 0.07) / 0.08, 0.0, 1.0)
     layer = style.volume * rng.random(count) ** 1.5 * (0.3 + 0.7 * fullness)
 
     ground = _Ground(surface)
@@ -205,7 +210,7 @@ def grow_scalp_hair(
         over, normal = height - clearance, ground.normals[nearest]
         reached += (np.maximum(-over, 0.0) * shown)[:, None] * normal
         bare = np.append(keep_clear, np.zeros(len(ground.points) - len(keep_clear), bool))[nearest]
-        shown &= ~bare
+        shown &= ~bare & (over > -MAX_PUSH) & (reached[:, 1] > LOWEST_HAIR)
         points[:, index + 1] = np.where(shown[:, None], reached, points[:, index])
         heading = _unit(reached - points[:, index] + 1e-9)
         heading -= (style.cling * np.clip(over / 0.012, 0.0, 1.0))[:, None] * normal

@@ -74,7 +74,7 @@ def build_regions(head: FineHead) -> dict[str, np.ndarray]:
     regions["eyelids"] = (1 - smooth_step(eye, 3.0, 9.0)) * near_eye
     regions["lash_line"] = (1 - smooth_step(eye, 0.25, 1.3)) * near_eye
     regions["nose"] = _nose(x, y, z)
-    nostril = np.linalg.norm((np.stack([x, y, z], 1) - [0.0060, -0.0178, 0.0635]) / [0.0031, 0.0052, 0.0052], axis=1)
+    nostril = np.linalg.norm((np.stack([x, y, z], 1) - [0.0066, -0.0183, 0.0634]) / [0.0035, 0.0046, 0.0058], axis=1)
     regions["nostrils"] = 1 - smooth_step(nostril, 0.6, 1.05)
     cheek = np.linalg.norm((np.stack([x, y, z], 1) - [0.043, -0.014, 0.030]) / [0.022, 0.018, 0.025], axis=1)
     regions["cheeks"] = 1 - smooth_step(cheek, 0.3, 1.3)

@@ -19,6 +19,8 @@ from util.camera import WCPA_PROJECTION, screen_vertices, transform
 
 # The cornea is a dome of 8 mm radius on a ball of 12.5 mm: its centre lies this far ahead, in radii of the ball.
 CORNEA_OFFSET = 0.38
+# Hair begins to lie on the shoulders at this height and does so altogether that much below; metres.
+HAIR_ON_SHOULDERS = (-0.075, 0.09)
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def pose_subject(
     shoulders = body_pose(R_t)
     placed, normals = {}, {}
     for part in face.parts:
-        share = np.float32(part.name == "clothes") if part.name != "skin" else face.neck_weight[:, None]
+        share = face.neck_weight[:, None] if part.name == "skin" else float(part.name == "clothes")
         placed[part.name] = _blend_poses(moved[part.name], R_t, shoulders, share)
         normals[part.name] = smooth_normals(placed[part.name], subject.welds[part.name])
         if part.name in ("eye_left", "eye_right"):
@@ -81,7 +83,8 @@ def pose_subject(
     for group in subject.strands:
         count, size = group.points.shape[:2]
         points = hair.move_strands(group, skin.triangles, subject.rest["skin"], moved["skin"])
-        flat, tangents = hair.ribbons(transform(points, R_t.astype(np.float32)), group.widths)
+        share = 0.0 if group.turns else np.clip((HAIR_ON_SHOULDERS[0] - points[..., 1:2]) / HAIR_ON_SHOULDERS[1], 0, 1)
+        flat, tangents = hair.ribbons(_blend_poses(points, R_t, shoulders, share), group.widths)
         vertices.append(flat)
         directions.append(tangents)
         lit.append(np.repeat(light[start : start + count], 2 * size, axis=0))
@@ -90,12 +93,13 @@ def pose_subject(
     return Posed(np.concatenate(vertices), np.concatenate(directions), np.concatenate(lit), glint, centre)
 
 
-def _blend_poses(points: np.ndarray, R_t: np.ndarray, shoulders: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Points (V, 3) under the head's pose where share is 0, under the shoulders' where it is 1; float32."""
-    if np.ndim(share) == 0:
-        return transform(points, shoulders if share else R_t).astype(np.float32)
+def _blend_poses(points: np.ndarray, R_t: np.ndarray, shoulders: np.ndarray, share: np.ndarray | float) -> np.ndarray:
+    """Points (..., 3) under the head's pose where share (..., 1) is 0, under the shoulders' where it is 1; float32."""
+    R_t, shoulders = R_t.astype(np.float32), shoulders.astype(np.float32)
     with_head = transform(points, R_t)
-    return (with_head + share * (transform(points, shoulders) - with_head)).astype(np.float32)
+    if np.max(share) == 0:
+        return with_head
+    return with_head + np.float32(share) * (transform(points, shoulders) - with_head)
 
 
 def _raise_cornea(normals: np.ndarray, uv: np.ndarray, iris_angle: float) -> np.ndarray:

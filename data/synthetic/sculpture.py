@@ -129,7 +129,7 @@ def _nose(points: np.ndarray, distance: np.ndarray) -> np.ndarray:
     distance = smooth_min(distance, foot, 0.0045)
     columella = capsule(points, (0.0, -0.0150, 0.0705), (0.0, -0.0175, 0.0575), 0.0034, 0.0040)
     distance = smooth_min(distance, columella, 0.005)
-    nostril = ellipsoid(points, (0.0060, -0.0180, 0.0640), (0.0025, 0.0050, 0.0047), 0.20, -0.40)
+    nostril = ellipsoid(points, (0.0054, -0.0182, 0.0650), (0.0022, 0.0046, 0.0044), 0.15, -0.22)
     return smooth_max(distance, -nostril, 0.0025)
 
 

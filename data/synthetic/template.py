@@ -251,8 +251,9 @@ def _outside_features(points: _HalfPoints) -> None:
     base[[0, -1], 0] = 0.0
     points.add("neck_base", base)
     for i, radius in enumerate(_EAR_RINGS):
-        turn = np.arange(_EAR_SPOKES) * (2 * np.pi / _EAR_SPOKES)
-        points.add(f"ear{i}", chart.ear_directions(np.full(_EAR_SPOKES, radius), turn))
+        spokes = _EAR_SPOKES // 2 if radius < 0.2 else _EAR_SPOKES
+        turn = np.arange(spokes) * (2 * np.pi / spokes)
+        points.add(f"ear{i}", chart.ear_directions(np.full(spokes, radius), turn))
     points.add("ear_middle", chart.ear_directions(np.zeros(1), np.zeros(1)))
 
 

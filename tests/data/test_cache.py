@@ -60,7 +60,9 @@ def test_statistics_are_those_of_numpy(wcpa_root):
     result = accumulator.result()
     np.testing.assert_allclose(result.six_mean, sixes.mean(axis=0), rtol=1e-5)  # float32
     np.testing.assert_allclose(result.six_std, sixes.std(axis=0), rtol=1e-5)
-    np.testing.assert_allclose(result.verts_mean, np.mean([verts for verts, _ in labels], axis=0), atol=1e-7)
+    verts = np.array([verts for verts, _ in labels], dtype=np.float64)
+    np.testing.assert_allclose(result.verts_mean, verts.mean(axis=0), atol=1e-7)
+    np.testing.assert_allclose(result.verts_std, verts.std(axis=0), atol=1e-7)
 
 
 def test_poses_that_do_not_vary_are_told(wcpa_root):

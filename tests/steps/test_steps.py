@@ -48,6 +48,7 @@ def test_preparation_writes_the_cache(prepared, tmp_path, wcpa_root):
     cache = tmp_path / "cache"
     with np.load(cache / "label_mean_std.npz") as labels:
         assert labels["label_6dof_mean"].shape == labels["label_6dof_std"].shape == (6,)
+        assert labels["verts_mean"].shape == labels["verts_std"].shape == (99, 3)
     with np.load(cache / "topology.npz") as arrays:
         assert arrays["template"].shape == (99, 3)
     rows = [row for name in ("train", "val") for row in csv.DictReader(open_text(cache / f"{name}_list.csv"))]
@@ -87,7 +88,10 @@ def test_bad_samples_are_listed_and_the_rest_goes_on(data_root, tmp_path, run_sc
         (lambda root: (root / "resources/example.obj").write_text("v 0 0 0\nf 1 1 1 1\n"), "wanted a triangle"),
         (lambda root: np.save(root / "resources/kpt_ind.npy", np.arange(68) + 60), "key points: wanted vertex indices"),
         (lambda root: (root / "resources/kpt_ind.npy").write_bytes(b""), "resources: "),
-        (lambda root: (root / "resources/projection_matrix.txt").write_text("1 0\n"), "projection_matrix.txt: wanted 4"),
+        (
+            lambda root: (root / "resources/projection_matrix.txt").write_text("1 0\n"),
+            "projection_matrix.txt: wanted 4",
+        ),
         (lambda root: (root / "list/WCPA_track2_train.csv").write_text("a,b\n"), "wanted the columns"),
         (lambda root: (root / "list/WCPA_track2_test.csv").unlink(), "WCPA_track2_test.csv"),
         (lambda root: (root / "image").rename(root / "images"), "no folder image"),

@@ -52,7 +52,9 @@ def test_pose_errors_by_hand():
     errors = pose_errors(predicted, true)
     assert errors["yaw_error_deg"][0] == pytest.approx(np.degrees(0.05), **EXACT)
     assert errors["pitch_error_deg"] == pytest.approx([0, 0], **EXACT)
-    assert errors["rotation_error_deg"][0] == pytest.approx(np.degrees(0.05), abs=1e-6)  # the order of angles: yaw first
+    assert errors["rotation_error_deg"][0] == pytest.approx(
+        np.degrees(0.05), abs=1e-6
+    )  # the order of angles: yaw first
     assert errors["tx_error_mm"] == pytest.approx([10, 0], **EXACT)
     assert errors["tz_error_mm"] == pytest.approx([50, 40], **EXACT)
     # across +-180 degrees the short way: 2 pi - 6.2
