@@ -28,6 +28,7 @@ PUBLISHED = {
     "lr_policy": "linear",
     "backbone": "resnet18",
     "initialisation": "normal",
+    "pooling": "average",
     "start": "random",
     "loss_verts_weight": 5.0,
     "loss_6dof_weight": 1.0,
@@ -45,6 +46,7 @@ STANDARD = {
     "averaging": 0.99,
     "precision": "auto",
     "initialisation": "he",
+    "pooling": "grid",
     "start": "mean",
     "mirror": 0.5,
     "light": 0.5,
@@ -65,6 +67,7 @@ class RegressionModel(BaseModel):
         statistics: LabelStatistics,
         backbone: str = "resnet18",
         initialisation: str = "he",
+        pooling: str = "grid",
         start: str = "mean",
         loss_verts_weight: float = 5.0,
         loss_6dof_weight: float = 1.0,
@@ -73,7 +76,7 @@ class RegressionModel(BaseModel):
         self.loss_verts_weight, self.loss_6dof_weight = loss_verts_weight, loss_6dof_weight
         self.branches, features = nn.ModuleDict(), 0
         for window in self.windows:
-            self.branches[window], features = resnet(backbone, initialisation)
+            self.branches[window], features = resnet(backbone, initialisation, pooling)
         self.verts_layer, self.six_layer = nn.Linear(features, self.verts_mean.numel()), nn.Linear(features, 6)
         self.whitened = start == "mean"
         for layer in (self.verts_layer, self.six_layer):
@@ -85,7 +88,7 @@ class RegressionModel(BaseModel):
 
     @classmethod
     def build(cls, options: Mapping[str, Any], topology: Topology, statistics: LabelStatistics) -> "RegressionModel":
-        names = ("backbone", "initialisation", "start", "loss_verts_weight", "loss_6dof_weight")
+        names = ("backbone", "initialisation", "pooling", "start", "loss_verts_weight", "loss_6dof_weight")
         return cls(statistics, **{name: options[name] for name in names})
 
     def features(self, batch: Batch, window: str) -> torch.Tensor:
@@ -100,6 +103,12 @@ class RegressionModel(BaseModel):
             choices=["he", "normal"],
             default="he",
             help="of the encoders: torchvision's for training from scratch, or the published N(0, 0.02)",
+        )
+        group.add_argument(
+            "--pooling",
+            choices=["average", "grid"],
+            default="grid",
+            help="of the last map: its average, as published, or a 4x4 grid that keeps where things were seen",
         )
         group.add_argument(
             "--start",

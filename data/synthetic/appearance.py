@@ -17,7 +17,7 @@ EYE_SIZE = 256
 
 # Reflectance of bloodless, unpigmented skin, and what pigments take from it: albedo = BASE * exp(-amount * pigment).
 SKIN_BASE = np.float32([0.80, 0.70, 0.62])
-MELANIN = np.float32([0.95, 1.35, 1.75])
+MELANIN = np.float32([0.95, 1.20, 1.45])
 HAEMOGLOBIN = np.float32([0.12, 0.75, 0.62])
 CAROTENE = np.float32([0.00, 0.06, 0.40])
 
@@ -41,7 +41,6 @@ IRIS_COLOURS = {  # sRGB near the pupil and at the rim
     "blue": ((126, 136, 138), (74, 104, 138)),
     "grey": ((136, 140, 136), (94, 106, 114)),
 }
-NO_REGION = 0.0
 
 
 @dataclass(frozen=True)
@@ -50,8 +49,8 @@ class Look:
 
     melanin, haemoglobin, carotene: amounts; hair (3,) and hair_greying 0..1; iris: a key of IRIS_COLOURS
     iris_angle, pupil_angle: radians seen from the eyeball's centre
-    freckles, blotches, stubble, lip_colour, eye_shadow, oiliness, age: strengths 0..1
-    lipstick: (3,) linear, or None; beard, moustache: True where hair grows there
+    freckles, blotches, stubble, lip_colour, eye_shadow, oiliness: strengths, about 0..1
+    lipstick: (3,) linear, or None; beard, moustache: True where hair grows there; masculine: sways hair and brows
     """
 
     melanin: float
@@ -149,7 +148,7 @@ class RegionMaps:
     def __getitem__(self, name: str) -> np.ndarray:
         """(BAKE_SIZE, BAKE_SIZE) float32 mask."""
         if name not in self.names:
-            return np.full(self.maps.shape[:2], NO_REGION, np.float32)
+            return np.zeros(self.maps.shape[:2], np.float32)
         return np.ascontiguousarray(self.maps[..., self.names.index(name)])
 
 
@@ -163,10 +162,10 @@ def paint_skin(rng: np.random.Generator, look: Look, regions: RegionMaps, hair_c
     nose, cheeks, lips = regions["nose"], regions["cheeks"], regions["lips"]
     eyelids = regions["eyelids"]
     sockets = np.clip(_soft(eyelids, 6.0) * 1.4, 0, 1)
-    melanin = look.melanin * (1.0 + 0.05 * patches[..., 0] + 0.35 * look.eye_shadow * sockets)
+    melanin = look.melanin * (1.0 + 0.08 * patches[..., 0] + 0.35 * look.eye_shadow * sockets)
     melanin += 0.10 * look.eye_shadow * sockets + 0.12 * lips + 0.05 * _soft(regions["brows"], 4.0)
     flush = 0.55 * _soft(cheeks, 12.0) + 0.45 * _soft(nose, 8.0) + 0.7 * _soft(regions["ears"], 5.0)
-    haemoglobin = look.haemoglobin * (1.0 + look.blotches * (0.6 * flush + 0.10 * patches[..., 1]))
+    haemoglobin = look.haemoglobin * (1.0 + look.blotches * (0.6 * flush + 0.16 * patches[..., 1]))
     haemoglobin += 0.15 * sockets + 0.35 * _soft(regions["nostrils"], 2.0)
     haemoglobin += look.lip_colour * lips * (0.75 + 0.10 * smooth_noise(rng, size, size, 60))
     mucosa = np.maximum(regions["inner_lid"], regions["inner_mouth"])
@@ -176,14 +175,15 @@ def paint_skin(rng: np.random.Generator, look: Look, regions: RegionMaps, hair_c
     melanin = cv2.resize(melanin, (SKIN_SIZE, SKIN_SIZE), interpolation=cv2.INTER_LINEAR)
     haemoglobin = cv2.resize(haemoglobin, (SKIN_SIZE, SKIN_SIZE), interpolation=cv2.INTER_LINEAR)
     fine = smooth_noise(rng, SKIN_SIZE, SKIN_SIZE, 340)
-    melanin += (0.025 + 0.02 * look.melanin) * fine
+    melanin += (0.03 + 0.04 * look.melanin) * fine
+    haemoglobin += 0.06 * smooth_noise(rng, SKIN_SIZE, SKIN_SIZE, 150)
     if look.freckles:
         where = cv2.resize(_soft(np.maximum(cheeks, nose), 14.0), (SKIN_SIZE, SKIN_SIZE)) + 0.15
         spots = smooth_noise(rng, SKIN_SIZE, SKIN_SIZE, 200) + 0.6 * smooth_noise(rng, SKIN_SIZE, SKIN_SIZE, 30)
         melanin += look.freckles * 0.35 * where * np.clip(spots - 1.3, 0.0, 1.0)
     _add_moles(rng, melanin)
     albedo = pigment_colour(melanin, haemoglobin, look.carotene)
-    gloss = look.oiliness * (0.35 + 0.5 * _soft(nose, 6.0) + 0.15 * patches[..., 0] * 0.3) + 0.9 * lips
+    gloss = look.oiliness * (0.55 + 0.7 * _soft(nose, 6.0) + 0.15 * patches[..., 0] * 0.3) + 0.9 * lips
     gloss = cv2.resize(gloss, (SKIN_SIZE, SKIN_SIZE)) * np.clip(1.0 + 0.35 * fine, 0.2, 2.0)
     _tint_hair_regions(rng, look, regions, hair_cover, albedo, gloss)
     if look.lipstick is not None:
@@ -221,10 +221,10 @@ def _tint_hair_regions(
         (_soft(regions["brows"], 1.2), 0.35, grain),
         (_soft(regions["lash_line"], 0.8) * (1.0 - regions["inner_lid"]), 0.6, np.float32(1.0)),
     )
-    roots = 0.7 * look.hair
-    for mask, strength, texture in covers:
+    for number, (mask, strength, texture) in enumerate(covers):
         share = cv2.resize(mask, (SKIN_SIZE, SKIN_SIZE), interpolation=cv2.INTER_LINEAR) * strength * texture
         share = np.clip(share, 0.0, 1.0)
+        roots = 0.7 * look.hair if number == 0 else np.minimum(0.5 * look.hair, 0.6 * albedo)  # stubble only darkens
         albedo += share[..., None] * (roots - albedo)
         gloss *= 1.0 - 0.7 * share
 

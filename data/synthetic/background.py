@@ -212,4 +212,4 @@ PAINTERS: tuple[Painter, ...] = (
     paint_open_air,
     paint_shapes,
 )
-PAINTER_SHARES = (0.13, 0.14, 0.32, 0.13, 0.08, 0.12, 0.08)
+PAINTER_SHARES = (0.13, 0.15, 0.34, 0.12, 0.08, 0.13, 0.05)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.interpolate import PchipInterpolator
 
 from data.synthetic.sculpture import EYE_RADIUS
 
@@ -112,8 +113,6 @@ def clothes(rows: int = 60, columns: int = 97) -> Solid:
     sections = np.array(_SECTIONS)
     knots = np.linspace(0.0, 1.0, len(sections))
     down = np.linspace(0.0, 1.0, rows)
-    from scipy.interpolate import PchipInterpolator
-
     y, width, depth, middle, collar = PchipInterpolator(knots, sections)(down).T[:, :, None]
     turn = np.linspace(-np.pi, np.pi, columns)[None]
     sine, cosine = np.sin(turn), np.cos(turn)

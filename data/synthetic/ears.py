@@ -12,9 +12,9 @@ from data.synthetic.sculpture import HEAD_CENTRE, cast_rays, smooth_max
 
 # Bounds of the zones in the patch's radius
 _ROOT_RADIUS, _EDGE_RADIUS = 0.77, 0.68
-# The plate: where its front edge meets the head, how far it is turned out and leaned back (radians)
-_ORIGIN = np.array([0.0735, 0.0040, -0.0235])
-_FLARE, _LEAN = 0.48, 0.12
+# The plate: how far it is turned out and leaned back (radians)
+_ROOT = np.array([[0.0700, 0.0040, -0.0235]])  # the front edge meets the head below or above this point
+_FLARE, _LEAN = 0.40, 0.12
 _CLEARANCE = 0.0006  # metres that the front of the ear at least stands off the head
 _CONCHA = np.array([11.0, -3.0])  # middle of the concha in the plate, millimetres backwards and upwards
 # Outline in the plate: angle in the patch (degrees, 0 forwards, 90 up), millimetres backwards and upwards
@@ -74,12 +74,14 @@ def ear_points(radius: np.ndarray, angle: np.ndarray) -> np.ndarray:
     outwards = np.cross(upwards, backwards)
     outwards *= np.sign(outwards[0]) / np.linalg.norm(outwards)
 
-    def plate(flat: np.ndarray, height: np.ndarray) -> np.ndarray:
-        flat, height = flat / 1000, height[:, None] / 1000
-        return _ORIGIN + flat[:, :1] * backwards + flat[:, 1:] * upwards + height * outwards
-
     def on_head(points: np.ndarray) -> np.ndarray:
         return cast_rays(*chart.rays(chart.directions_of(points)), steps=30)
+
+    origin = on_head(_ROOT)[0]
+
+    def plate(flat: np.ndarray, height: np.ndarray) -> np.ndarray:
+        flat, height = flat / 1000, height[:, None] / 1000
+        return origin + flat[:, :1] * backwards + flat[:, 1:] * upwards + height * outwards
 
     def settle(points: np.ndarray, attached: np.ndarray, height: np.ndarray) -> np.ndarray:
         """Draws points (N, 3) onto the head as far as they are attached, and lifts what lies under its skin."""

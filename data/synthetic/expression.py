@@ -72,8 +72,8 @@ EXPRESSIONS: dict[str, tuple[Push, ...]] = {
         Push((26, -45, 46), (8, 7, 10), (0.8, 0.2, -1.4)),
     ),
     "lip_roll_in": (
-        Push((0, -38, 62), (19, 5, 10), (0, -3.0, -3.0), part="upper"),
-        Push((0, -52, 60), (19, 5, 10), (0, 3.6, -3.0), part="lower"),
+        Push((0, -38, 62), (19, 5, 10), (0, -2.3, -2.6), part="upper"),
+        Push((0, -52, 60), (19, 5, 10), (0, 2.6, -2.6), part="lower"),
     ),
     "lips_stretch": (
         Push((25, -46, 48), (11, 10, 15), (6.0, -1.5, -3.6)),
@@ -95,7 +95,9 @@ EXPRESSIONS: dict[str, tuple[Push, ...]] = {
         Push((0, -32, 62), (16, 6, 10), (0, 0, 1.6)),
         Push((0, -58, 58), (16, 6, 10), (0, 0, 1.6)),
     ),
-    **_pair("cheek_squint", Push((36, 2, 40), (15, 9, 14), (0, 3.8, 1.6)), Push((31, 11, 42), (14, 5, 10), (0, 1.2, 0.5))),
+    **_pair(
+        "cheek_squint", Push((36, 2, 40), (15, 9, 14), (0, 3.8, 1.6)), Push((31, 11, 42), (14, 5, 10), (0, 1.2, 0.5))
+    ),
     "nose_wrinkle": (
         Push((10, -8, 55), (9, 13, 14), (0.3, 3.4, 0.3)),
         Push((8, 14, 50), (7, 9, 10), (0, 1.5, 0.6)),
@@ -112,7 +114,4 @@ EXPRESSIONS: dict[str, tuple[Push, ...]] = {
         Push((26, -46, 46), (9, 9, 12), (1.4, 0.6, -1.8), side="right"),
         Push((26, -46, 46), (9, 9, 12), (-1.0, 0, 1.2), side="left"),
     ),
-}
-MIRRORED = {
-    name: name.replace("left", "right") if "left" in name else name.replace("right", "left") for name in EXPRESSIONS
 }

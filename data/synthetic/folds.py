@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from data.synthetic.body import grid_triangles
 from data.synthetic.expression import LID_LOWER_SHARE
@@ -13,8 +14,12 @@ from data.synthetic.sculpture import EYE_CENTRE, EYE_RADIUS, LID_THICKNESS
 _LID_REACH = 0.022  # metres around the margin in which skin moves with the lids
 _SPHERE_REACH = (0.0015, 0.0080)  # metres from the margin: within the first skin keeps to the eyeball, beyond free
 _UPPER_SPAN, _LOWER_SPAN = 0.0105, 0.0090  # metres above / below the margins over which the lids' skin gives
+_LID_OVERLAP, _LID_LIFT = 0.05, 0.0003  # a shut upper lid goes past the lower one (share of its way), metres over it
 _LID_ROWS = (0.0007, -0.0012)  # metres off the eyeball's surface of the rows behind the margin
-_MOUTH_ROWS = ((0.0018, 0.0001), (0.0050, 0.0028), (0.0115, 0.0052))  # metres back and away from the line, a row
+# Rows behind the lips: metres back and away from their line, and how much wider than it
+_MOUTH_ROWS = ((0.0018, 0.0001, 1.0), (0.0050, 0.0045, 1.08), (0.0115, 0.0105, 1.25))
+_LOWER_FOLD = 0.75  # the rows behind the lower lip go less far from its line by this
+_LIP_REACH = 0.006  # metres about the inner lines in which lips that meet give way
 _BAG_DEPTH = 0.035  # metres that the mouth goes back behind the last row
 _BAG_ROWS = 4
 
@@ -61,12 +66,13 @@ class LidSystem:
         near = np.nonzero(front & (distance < _LID_REACH))[0]
         local = head.vertices[near] - centre
         half = len(loop) // 2
-        margin = head.vertices[loop] - centre
-        middle = _margins(margin, half, np.abs(local[:, 0] + centre[0]) - abs(centre[0]))
+        outward = np.array([1.0 if index == 0 else -1.0, 1.0, 1.0])
+        margin = (head.vertices[loop] - centre) * outward
+        middle = _margins(margin, half, local[:, 0] * outward[0])
         upper = np.arctan2(local[:, 1], local[:, 2]) > (middle[0] + middle[1]) / 2
         place = np.full(len(head.vertices), -1)
         place[near] = np.arange(len(near))
-        upper[place[loop[1:half]]] = True
+        upper[place[loop[: half + 1]]] = True
         upper[place[loop[half + 1 :]]] = False
         return cls(
             index,
@@ -75,7 +81,9 @@ class LidSystem:
             (1.0 - smooth_step(distance[near], *_SPHERE_REACH)).astype(np.float32),
             (np.linalg.norm(local, axis=1) / EYE_RADIUS).astype(np.float32),
             upper,
-            (1.0 - smooth_step(distance[near] / np.where(upper, _UPPER_SPAN, _LOWER_SPAN), 0.0, 1.0)).astype(np.float32),
+            (1.0 - smooth_step(distance[near] / np.where(upper, _UPPER_SPAN, _LOWER_SPAN), 0.0, 1.0)).astype(
+                np.float32
+            ),
             start,
             _strip(head, loop, len(_LID_ROWS), start),
         )
@@ -110,11 +118,13 @@ class LidSystem:
         if closing:
             gap = np.maximum(top - bottom, 0.0)
             share = np.where(self.upper, -(1.0 - LID_LOWER_SHARE), LID_LOWER_SHARE)
-            angle = closing * gap * share * self.give
+            shut = smooth_step(np.float32(closing), 0.7, 1.0) * self.upper
+            angle = closing * gap * share * self.give * (1.0 + _LID_OVERLAP * shut)
             # skin that comes down over the eyeball lies flat on it
             size = np.linalg.norm(local, axis=1)
             drawn = max(closing, 0.0) * np.minimum(gap / 0.5, 1.0) * smooth_step(self.give, 0.08, 0.6) * self.upper
-            local *= (1.0 + drawn * (np.minimum((radius + LID_THICKNESS) / size, 1.0) - 1.0))[:, None]
+            flat = np.minimum((radius + LID_THICKNESS) / size, 1.0) - 1.0
+            local *= (1.0 + drawn * flat + shut * self.give * _LID_LIFT / size)[:, None]
             c, s = np.cos(angle), np.sin(angle)
             y, z = c * local[:, 1] + s * local[:, 2], c * local[:, 2] - s * local[:, 1]
             local = np.stack([local[:, 0], y, z], axis=1)
@@ -148,9 +158,14 @@ class MouthSystem:
     """The lips' inner lines, the fold behind them and the inside of the mouth.
 
     loop: (L,) inner line, from the right corner over the upper lip; start: index of the first fold vertex
+    near (K,), follows (K,), share (K,): skin vertices that give way with the line when lips meet, the place in the
+        loop that each follows, and how far, 0..1
     """
 
     loop: np.ndarray
+    near: np.ndarray
+    follows: np.ndarray
+    share: np.ndarray
     start: int
     triangles: np.ndarray
     bag_triangles: np.ndarray
@@ -159,6 +174,15 @@ class MouthSystem:
     @classmethod
     def build(cls, head: FineHead, start: int) -> "MouthSystem":
         loop = head.loops["mouth"]
+        half = len(loop) // 2
+        places = head.vertices[loop]
+        away, nearest = np.full(len(head.vertices), np.inf), np.zeros(len(head.vertices), dtype=np.int64)
+        for side, part in ((1, np.arange(half + 1)), (-1, np.r_[half : len(loop), 0])):
+            mine = np.nonzero((side * head.lip_side > 0) & (head.vertices[:, 2] > 0.02))[0]
+            away[mine], found = cKDTree(places[part]).query(head.vertices[mine])
+            nearest[mine] = part[found]
+        away[loop], nearest[loop] = 0.0, np.arange(len(loop))
+        near = np.nonzero(away < 2.5 * _LIP_REACH)[0]
         rows = len(_MOUTH_ROWS)
         triangles = _strip(head, loop, rows, start)
         bag = grid_triangles(_BAG_ROWS + 1, len(loop), closed=True)
@@ -167,7 +191,9 @@ class MouthSystem:
         turn = np.pi - np.arange(len(loop)) * (2 * np.pi / len(loop))
         size = np.linspace(0.5, 0.0, _BAG_ROWS + 1)[:, None]
         uv = np.stack([0.5 + size * np.cos(turn), 0.5 - size * np.sin(turn)], axis=-1)
-        return cls(loop, start, triangles, bag, uv.reshape(-1, 2).astype(np.float32))
+        share = np.exp(-((away[near] / _LIP_REACH) ** 2)).astype(np.float32)
+        bag_uv = uv.reshape(-1, 2).astype(np.float32)
+        return cls(loop, near, nearest[near], share, start, triangles, bag, bag_uv)
 
     @property
     def fold_sources(self) -> np.ndarray:
@@ -184,25 +210,33 @@ class MouthSystem:
         return np.concatenate([line + t * (line.mean(axis=0) - line) for t in (0.02, 0.05, 0.09)])
 
     def part_lips(self, skin: np.ndarray) -> None:
-        """Where the lips have gone through each other puts both inner lines onto the middle, in place."""
-        upper, lower = self._pairs()
-        overlap = np.maximum(skin[lower, 1] - skin[upper, 1], 0.0) / 2
-        skin[upper, 1] += overlap
-        skin[lower, 1] -= overlap
+        """Where the lips have gone through each other puts both inner lines onto the middle, in place.
 
-    def _pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        The lips around the lines give way with them.
+        """
         half = len(self.loop) // 2
-        return self.loop[1:half], self.loop[: half : -1]
+        upper, lower = np.arange(1, half), np.arange(len(self.loop) - 1, half, -1)
+        height = skin[self.loop, 1]
+        move = np.zeros(len(self.loop), np.float32)
+        move[upper] = np.maximum(height[lower] - height[upper], 0.0) / 2
+        move[lower] = -move[upper]
+        skin[self.near, 1] += self.share * move[self.follows]
 
-    def folds(self, skin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The rows behind the lips (R * L, 3) and the vertices of the inside ((_BAG_ROWS + 1) * L, 3)."""
+    def folds(self, skin: np.ndarray, pitch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The rows behind the lips (R * L, 3) and the vertices of the inside ((_BAG_ROWS + 1) * L, 3).
+
+        pitch: (L,) radians by which the jaw has turned each place of the inner line.
+        """
         line = skin[self.loop]
         size = len(self.loop)
         away = np.sin(np.arange(size) * (2 * np.pi / size))[:, None].astype(np.float32)
+        middle = line[:, :1].mean()
+        c, s = np.cos(pitch)[:, None], np.sin(pitch)[:, None]
         rows = []
-        for back, off in _MOUTH_ROWS:
-            move = np.concatenate([0 * away, off * away, np.full_like(away, -back)], axis=1)
-            rows.append(line + move)
+        for back, off, wide in _MOUTH_ROWS:
+            sideways = (wide - 1.0) * (line[:, :1] - middle)
+            y, z = off * away * np.where(away < 0, _LOWER_FOLD, 1.0).astype(np.float32), -back
+            rows.append(line + np.concatenate([sideways, c * y - s * z, s * y + c * z], axis=1))
         last = rows[-1]
         end = last.mean(axis=0) - np.array([0.0, 0.0, _BAG_DEPTH], np.float32)
         bag = []

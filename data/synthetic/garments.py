@@ -17,7 +17,8 @@ def paint_clothes(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     kind = rng.choice(["plain", "stripes", "columns", "checks", "dots", "print", "melange"], p=PATTERN_SHARES)
     share = _pattern(rng, str(kind), size)
     albedo += share[..., None] * (second - albedo)
-    weave = 1.0 + 0.07 * smooth_noise(rng, size, size, 240) + 0.06 * fractal_noise(rng, size, size, 8, 4)
+    weave = 1.0 + rng.uniform(0.01, 0.06) * smooth_noise(rng, size, size, 250)
+    weave += 0.05 * fractal_noise(rng, size, size, 8, 4)
     albedo *= np.clip(weave, 0.6, 1.4)[..., None]
     folds = fractal_noise(rng, size, size, rng.uniform(4, 8), 3, 0.45, channels=3) * np.float32([1.0, 0.6, 0.3])
     folds *= rng.uniform(0.06, 0.22)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
-
 LOWEST_HAIR = -0.20  # metres: below it lie clothes, through which hair would show
 MAX_PUSH = 0.015  # metres: a strand that has to be pushed further out of something ends there
 NAPE_LENGTH = 0.11  # metres: styles that are longer leave the nape uncut
@@ -80,7 +79,7 @@ STYLES = (
     Style("swept_back", (0.060, 0.100), 0.40, 0.014, "back", 0.08, cling=0.35, clump=0.5),
     Style("fringe", (0.055, 0.085), 0.25, 0.012, "forward", 0.15, cling=0.35, clump=0.5),
     Style("bob", (0.130, 0.180), 0.20, 0.013, "side", 0.20, cling=0.40, clump=0.4, count=5000, steps=11),
-    Style("long", (0.190, 0.260), 0.20, 0.013, "side", 0.22, cling=0.40, clump=0.5, count=5000, steps=13, width=0.0011),
+    Style("long", (0.190, 0.260), 0.20, 0.013, "side", 0.22, cling=0.40, clump=0.5, count=4200, steps=11, width=0.0012),
     Style("tied", (0.090, 0.150), 0.10, 0.004, "back", 0.0, cling=0.40, clump=0.2),
     Style("curly", (0.040, 0.080), 0.55, 0.018, "side", 0.10, cling=0.2, curl=0.005, clump=0.7, count=4000, steps=9),
     Style("afro", (0.030, 0.060), 0.95, 0.025, "whorl", 0.0, curl=0.004, clump=0.3, count=5000, steps=7),
@@ -190,36 +189,55 @@ def grow_scalp_hair(
         length *= 0.25 + 0.75 * np.clip((roots[:, 1] + 0.07) / 0.08, 0.0, 1.0)
     layer = style.volume * rng.random(count) ** 1.5 * (0.3 + 0.7 * fullness)
 
-    ground = _Ground(surface)
-    points = np.empty((count, style.steps + 1, 3))
-    points[:, 0] = roots - 0.0005 * normals
-    heading = _unit(style.lift * normals + (1.05 - style.lift) * flow + 0.12 * rng.standard_normal((count, 3)))
-    step = (length / style.steps)[:, None]
-    shown = np.ones(count, bool)
-    for index in range(style.steps):
-        share = (index + 1) / style.steps
-        heading = _unit(
-            heading
-            + style.gravity * np.array([0.0, -1.0, 0.0])
-            + 0.25 * (1 - style.lift) * flow * (1 - share)
-            + 0.06 * rng.standard_normal((count, 3))
-        )
-        reached = points[:, index] + step * heading * shown[:, None]
-        nearest, height = ground.under(reached)
-        clearance = layer * min(1.0, 1.5 * share) + 0.0006
-        over, normal = height - clearance, ground.normals[nearest]
-        reached += (np.maximum(-over, 0.0) * shown)[:, None] * normal
-        bare = np.append(keep_clear, np.zeros(len(ground.points) - len(keep_clear), bool))[nearest]
-        shown &= ~bare & (over > -MAX_PUSH) & (reached[:, 1] > LOWEST_HAIR)
-        points[:, index + 1] = np.where(shown[:, None], reached, points[:, index])
-        heading = _unit(reached - points[:, index] + 1e-9)
-        heading -= (style.cling * np.clip(over / 0.012, 0.0, 1.0))[:, None] * normal
+    points = _lay(rng, style, surface, keep_clear, roots, normals, flow, length, layer)
     points = _gather_in_locks(rng, points, style.clump, 24)
     if style.curl:
         points = _curl(rng, points, style.curl)
     taper = np.clip(1.25 - np.linspace(0.0, 1.0, style.steps + 1) ** 2, 0.2, 1.0)
     widths = style.width * taper[None] * rng.uniform(0.7, 1.3, (count, 1))
     return _strands(rng, points, widths, colours, triangle, barycentric, turns=False)
+
+
+def _lay(
+    rng: np.random.Generator,
+    style: Style,
+    surface: Surface,
+    keep_clear: np.ndarray,
+    roots: np.ndarray,
+    normals: np.ndarray,
+    flow: np.ndarray,
+    length: np.ndarray,
+    layer: np.ndarray,
+) -> np.ndarray:
+    """Lays strands (S, K, 3) over the head, step by step from their roots.
+
+    roots, normals, flow: (S, 3) places and unit directions; length, layer: (S,) metres, of each strand and above skin
+    """
+    ground = _Ground(surface)
+    clear = np.append(keep_clear, np.zeros(len(surface.obstacle_points), bool))
+    count = len(roots)
+    points = np.empty((count, style.steps + 1, 3))
+    points[:, 0] = roots - 0.0005 * normals
+    heading = _unit(style.lift * normals + (1.05 - style.lift) * flow + 0.12 * rng.standard_normal((count, 3)))
+    step = (length / style.steps)[:, None]
+    goes_on, in_face = np.ones(count, bool), np.zeros(count, bool)
+    for index in range(style.steps):
+        share = (index + 1) / style.steps
+        pull = style.gravity * np.array([0.0, -1.0, 0.0]) + 0.25 * (1 - style.lift) * flow * (1 - share)
+        heading = _unit(heading + pull + 0.06 * rng.standard_normal((count, 3)))
+        reached = points[:, index] + step * heading
+        nearest, height = ground.under(reached)
+        over, normal = height - (layer * min(1.0, 1.5 * share) + 0.0006), ground.normals[nearest]
+        reached += np.maximum(-over, 0.0)[:, None] * normal
+        in_face |= goes_on & clear[nearest]
+        goes_on &= ~clear[nearest] & (over > -MAX_PUSH) & (reached[:, 1] > LOWEST_HAIR)
+        points[:, index + 1] = np.where(goes_on[:, None], reached, points[:, index])
+        heading = _unit(reached - points[:, index])
+        heading -= (style.cling * np.clip(over / 0.012, 0.0, 1.0))[:, None] * normal
+    if style.comb != "forward":  # no single stumps on the forehead
+        stumps = in_face & (roots[:, 2] > 0.015)
+        points[stumps, 1:] = points[stumps, :1]
+    return points
 
 
 def _curl(rng: np.random.Generator, points: np.ndarray, radius: float) -> np.ndarray:

@@ -71,9 +71,9 @@ def draw_lights(rng: np.random.Generator, surroundings: np.ndarray) -> Lights:
     """Draws the lights of a picture; surroundings (3,) is the background's mean colour, which tints the ambience."""
     tint = surroundings / (surroundings.mean() + 1e-6)
     tint = (0.75 + 0.25 * np.clip(tint, 0.2, 3.0)) * _white(rng, 0.06)
-    above = tint * rng.uniform(0.5, 1.1)
-    below = tint * rng.uniform(0.12, 0.5) * np.float32([1.05, 1.0, 0.9])
-    strength = rng.choice([rng.uniform(0.2, 0.7), rng.uniform(0.7, 1.8), rng.uniform(1.8, 3.5)], p=[0.35, 0.45, 0.2])
+    above = tint * rng.uniform(0.35, 1.1)
+    below = tint * rng.uniform(0.08, 0.45) * np.float32([1.05, 1.0, 0.9])
+    strength = rng.choice([rng.uniform(0.2, 0.7), rng.uniform(0.7, 1.8), rng.uniform(1.8, 3.5)], p=[0.25, 0.4, 0.35])
     azimuth = rng.normal(0.0, 0.75) if rng.random() < 0.9 else rng.uniform(-np.pi, np.pi)
     key = direction_of(azimuth, float(np.clip(rng.normal(0.5, 0.28), -0.15, 0.95)))
     lobes = []
@@ -179,18 +179,21 @@ class Shadow:
             self.risen,
             x * columns[0] + y * columns[1] + z * columns[2] + column,
             x * rows[0] + y * rows[1] + z * rows[2] + row,
+            outside=cv2.BORDER_CONSTANT,  # zero: nothing stands in the light there
         )
         own = x * heights[0] + y * heights[1] + z * heights[2] + (height + np.float32(bias))
         own = np.exp(np.float32(SHADOW_SHARPNESS) * np.clip(own, -0.5, 0.5))
-        return np.minimum(own / (risen + np.float32(1e-30)), 1.0)
+        return own / np.maximum(own, risen)
 
 
-def remap_points(picture: np.ndarray, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Bilinear samples of picture (h, w[, C]) at float32 columns and rows (P,): (P[, C])."""
+def remap_points(
+    picture: np.ndarray, columns: np.ndarray, rows: np.ndarray, outside: int = cv2.BORDER_REPLICATE
+) -> np.ndarray:
+    """Bilinear samples of picture (h, w[, C]) at float32 columns and rows (P,): (P[, C]); outside: OpenCV's border."""
     count, width = len(columns), 4096  # cv2.remap takes no picture with a side above 32,767
     lines = -(-count // width)
     maps = np.zeros((2, lines * width), np.float32)
     maps[0, :count], maps[1, :count] = columns, rows
     maps = maps.reshape(2, lines, width)
-    sampled = cv2.remap(picture, maps[0], maps[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    sampled = cv2.remap(picture, maps[0], maps[1], cv2.INTER_LINEAR, borderMode=outside)
     return sampled.reshape(lines * width, *picture.shape[2:])[:count]

@@ -11,7 +11,7 @@ from data.synthetic.template import BROW_LINE, lid_margin, lip_outline
 # Unwrapping: angle from straight up (degrees) to v
 _UV_ROWS = ((0, 0.0), (20, 0.065), (41, 0.16), (90, 0.48), (137, 0.82), (155, 0.90), (175, 1.0))
 _UV_CROWN = np.radians(60.0)  # above this angle from straight up the rows get shorter
-_UV_FRONT = 2.2  # the larger, the more of the width the front of the head gets
+_UV_FRONT, _UV_FOCUS = 2.4, 0.8  # the larger, the more of the width the front of the head gets
 
 
 def smooth_step(value: np.ndarray, start: float, end: float) -> np.ndarray:
@@ -27,7 +27,8 @@ def unwrap(directions: np.ndarray, side: np.ndarray) -> np.ndarray:
     """
     azimuth = np.abs(np.arctan2(directions[:, 0], directions[:, 2]))
     polar = np.arccos(np.clip(directions[:, 1], -1.0, 1.0))
-    across = 0.5 * (1.0 - (1.0 - azimuth / np.pi) ** _UV_FRONT)
+    turn = azimuth / np.pi
+    across = 0.5 * (_UV_FOCUS * (1.0 - (1.0 - turn) ** _UV_FRONT) + (1.0 - _UV_FOCUS) * turn)
     across *= np.sin(np.minimum(polar / _UV_CROWN, 1.0) * np.pi / 2)
     rows = np.array(_UV_ROWS)
     down = PchipInterpolator(np.radians(rows[:, 0]), rows[:, 1])(polar)
@@ -70,9 +71,8 @@ def build_regions(head: FineHead) -> dict[str, np.ndarray]:
     regions["brows"] = (1 - smooth_step(brow / thickness, 0.55, 1.25)) * facing
     margin = lid_margin() + 1000 * EYE_CENTRE[:2]
     eye = polygon_distance(front, margin)
-    near_eye = np.linalg.norm(head.vertices * [1, 1, 1] - [0, 0, 0], axis=1) * 0 + facing
-    regions["eyelids"] = (1 - smooth_step(eye, 3.0, 9.0)) * near_eye
-    regions["lash_line"] = (1 - smooth_step(eye, 0.25, 1.3)) * near_eye
+    regions["eyelids"] = (1 - smooth_step(eye, 3.0, 9.0)) * facing
+    regions["lash_line"] = (1 - smooth_step(eye, 0.25, 1.3)) * facing
     regions["nose"] = _nose(x, y, z)
     nostril = np.linalg.norm((np.stack([x, y, z], 1) - [0.0066, -0.0183, 0.0634]) / [0.0035, 0.0046, 0.0058], axis=1)
     regions["nostrils"] = 1 - smooth_step(nostril, 0.6, 1.05)
@@ -101,7 +101,7 @@ def _scalp(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
         [-0.080, -0.060, -0.035, -0.012, 0.010, 0.030, 0.055, 0.075, 0.090, 0.100],
         [-0.110, -0.085, -0.062, -0.030, -0.006, -0.001, 0.012, 0.028, 0.045, 0.060],
     )
-    return 1 - smooth_step(z - line, -0.004, 0.004)
+    return (1 - smooth_step(z - line, -0.004, 0.004)) * smooth_step(y, -0.080, -0.068)
 
 
 def _moustache(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
@@ -113,16 +113,18 @@ def _moustache(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
 
 
 def _beard(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
-    top = np.interp(x, [0.0, 0.016, 0.028, 0.040, 0.052, 0.060, 0.070], [-0.054, -0.054, -0.047, -0.040, -0.033, -0.016, 0.004])
+    top = np.interp(
+        x, [0.0, 0.016, 0.028, 0.040, 0.052, 0.060, 0.070], [-0.054, -0.054, -0.047, -0.040, -0.033, -0.016, 0.004]
+    )
     below = smooth_step(top - y, -0.003, 0.005)
     behind = smooth_step(z, -0.030, -0.016)
-    return below * behind * smooth_step(y, -0.118, -0.100)
+    return below * behind * smooth_step(y + 0.35 * np.minimum(z, 0.02), -0.116, -0.094)
 
 
 def _face(head: FineHead) -> np.ndarray:
     """1 well inside the labelled face, 0 well outside."""
-    x, y, z = np.abs(head.vertices[:, 0]), head.vertices[:, 1], head.vertices[:, 2]
-    return smooth_step(z, -0.026, -0.010) * smooth_step(y, -0.100, -0.085) * (1 - smooth_step(y, 0.090, 0.100)) + 0 * x
+    y, z = head.vertices[:, 1], head.vertices[:, 2]
+    return smooth_step(z, -0.026, -0.010) * smooth_step(y, -0.100, -0.085) * (1 - smooth_step(y, 0.090, 0.100))
 
 
 def neck_weight(points: np.ndarray, start: float = -0.060, end: float = -0.150) -> np.ndarray:

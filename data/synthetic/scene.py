@@ -12,7 +12,18 @@ from data.synthetic.background import draw_background
 from data.synthetic.camera import Camera, develop, draw_camera
 from data.synthetic.pixels import EMPTY, SUPERSAMPLING, gather, spread
 from data.synthetic.shading import shade
-from data.synthetic.subject import CLOTHES, EYES, HAIR, MOUTH, SKIN, SKY_DIRECTIONS, TEETH, Subject, smooth_normals
+from data.synthetic.subject import (
+    CLOTHES,
+    EYES,
+    HAIR,
+    MATERIAL_OF_PART,
+    MOUTH,
+    SKIN,
+    SKY_DIRECTIONS,
+    TEETH,
+    Subject,
+    smooth_normals,
+)
 from data.synthetic.sweep import body_pose
 from Sim3DR import rasterize_buffers
 from util.camera import WCPA_PROJECTION, screen_vertices, transform
@@ -21,6 +32,8 @@ from util.camera import WCPA_PROJECTION, screen_vertices, transform
 CORNEA_OFFSET = 0.38
 # Hair begins to lie on the shoulders at this height and does so altogether that much below; metres.
 HAIR_ON_SHOULDERS = (-0.075, 0.09)
+HEAD_MIDDLE = np.array([[0.0, -0.05, -0.03]])  # canonical, of head and neck: what the shadow map is laid around
+TEETH_SHOWN_BY = ("smile_left", "smile_right", "upper_lip_raise", "lower_lip_down", "funnel", "lips_stretch")
 
 
 @dataclass(frozen=True)
@@ -64,33 +77,52 @@ def pose_subject(
     face = subject.face
     moved = face.vertices(subject.identity, expression, gaze)
     shoulders = body_pose(R_t)
-    placed, normals = {}, {}
-    for part in face.parts:
-        share = face.neck_weight[:, None] if part.name == "skin" else float(part.name == "clothes")
-        placed[part.name] = _blend_poses(moved[part.name], R_t, shoulders, share)
-        normals[part.name] = smooth_normals(placed[part.name], subject.welds[part.name])
-        if part.name in ("eye_left", "eye_right"):
-            normals[part.name] = _raise_cornea(normals[part.name], part.uv, subject.look.iris_angle)
-    surface = np.concatenate(list(placed.values()))
-    surface_normals = np.concatenate(list(normals.values()))
     # The sky as the head sees it; what turns less than the head (clothes) is lit as if it turned along.
     light = subject.transfer @ sky.sky(SKY_DIRECTIONS @ R_t[:3, :3].astype(np.float32))
-    glint = np.zeros((len(subject.uv), 1), np.float32)
-    glint[: len(surface)] = _mirror_image(surface, surface_normals, light[: len(surface)], sky)
-    skin = next(part for part in face.parts if part.name == "skin")
-    vertices, directions, lit = [surface], [surface_normals], [light[: len(surface)]]
-    start = len(surface)
+    placed, normals, start = [], [], 0
+    for part in face.parts:
+        share = face.neck_weight[:, None] if part.name == "skin" else float(part.name == "clothes")
+        placed.append(_blend_poses(moved[part.name], R_t, shoulders, share))
+        normals.append(smooth_normals(placed[-1], subject.welds[part.name]))
+        material = MATERIAL_OF_PART[part.name]
+        if material == EYES:
+            normals[-1] = _raise_cornea(normals[-1], part.uv, subject.look.iris_angle)
+        if material in (TEETH, MOUTH):
+            light[start : start + len(placed[-1])] *= mouth_opening(face.expression_names, expression)
+        start += len(placed[-1])
+    surface, surface_normals = np.concatenate(placed), np.concatenate(normals)
+    glint = np.zeros((len(subject.mesh.uv), 1), np.float32)
+    glint[:start] = _mirror_image(surface, surface_normals, light[:start], sky)
+    hair_vertices, tangents = _pose_hair(subject, moved["skin"], R_t, shoulders)
+    repeats = [2 * group.points.shape[1] for group in subject.strands for _ in range(len(group.points))]
+    return Posed(
+        vertices=np.concatenate([surface, hair_vertices]),
+        normals=np.concatenate([surface_normals, tangents]),
+        light=np.concatenate([light[:start], np.repeat(light[start:], np.array(repeats, int), axis=0)]),
+        glint=glint,
+        centre=transform(HEAD_MIDDLE, R_t)[0],
+    )
+
+
+def _pose_hair(
+    subject: Subject, skin: np.ndarray, R_t: np.ndarray, shoulders: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices and tangents (H, 3) of all ribbons in camera space, for canonical skin vertices (V, 3)."""
+    triangles = next(part.triangles for part in subject.face.parts if part.name == "skin")
+    made = [(np.zeros((0, 3), np.float32),) * 2]
     for group in subject.strands:
-        count, size = group.points.shape[:2]
-        points = hair.move_strands(group, skin.triangles, subject.rest["skin"], moved["skin"])
+        points = hair.move_strands(group, triangles, subject.rest["skin"], skin)
         share = 0.0 if group.turns else np.clip((HAIR_ON_SHOULDERS[0] - points[..., 1:2]) / HAIR_ON_SHOULDERS[1], 0, 1)
-        flat, tangents = hair.ribbons(_blend_poses(points, R_t, shoulders, share), group.widths)
-        vertices.append(flat)
-        directions.append(tangents)
-        lit.append(np.repeat(light[start : start + count], 2 * size, axis=0))
-        start += count
-    centre = transform(np.array([[0.0, -0.05, -0.03]]), R_t)[0]
-    return Posed(np.concatenate(vertices), np.concatenate(directions), np.concatenate(lit), glint, centre)
+        made.append(hair.ribbons(_blend_poses(points, R_t, shoulders, share), group.widths))
+    vertices, tangents = zip(*made, strict=True)
+    return np.concatenate(vertices), np.concatenate(tangents)
+
+
+def mouth_opening(names: tuple[str, ...], expression: np.ndarray) -> float:
+    """Which share of the light that enters an open mouth enters it with expression weights (E,): about 0.1 to 1."""
+    weights = dict(zip(names, expression.tolist(), strict=True))
+    shown = max(weights.get(name, 0.0) for name in TEETH_SHOWN_BY)
+    return float(np.clip(0.1 + 1.3 * weights.get("jaw_open", 0.0) + 0.5 * shown, 0.1, 1.0))
 
 
 def _blend_poses(points: np.ndarray, R_t: np.ndarray, shoulders: np.ndarray, share: np.ndarray | float) -> np.ndarray:
@@ -122,9 +154,7 @@ def _mirror_image(vertices: np.ndarray, normals: np.ndarray, light: np.ndarray, 
 
 def expose(subject: Subject, posed: Posed, lights: lighting.Lights) -> float:
     """The factor on all light that gives the face the brightness an automatic exposure aims at."""
-    names = [part.name for part in subject.face.parts]
-    start = sum(len(subject.rest[name]) for name in names[: names.index("skin")])
-    skin = slice(start, start + len(subject.rest["skin"]))
+    skin = slice(0, len(subject.rest["skin"]))  # the first part
     weight = subject.face.regions["face"] * (posed.normals[skin, 2] > 0.1) + 1e-6
     key = np.maximum(posed.normals[skin] @ lights.key_direction, 0.0)[:, None] * lights.key_colour
     irradiance = float(np.average((posed.light[skin] + key).mean(axis=1), weights=weight))
@@ -163,17 +193,17 @@ def composite(
     left, top, right, bottom = box
     screen[:, :2] -= np.float32([left * scale, top * scale])
     size = ((bottom - top) * scale, (right - left) * scale)
-    buffers = rasterize_buffers(screen, subject.triangles, *size, w=-screen[:, 2])
-    materials = np.append(subject.material, EMPTY).astype(np.uint8)[buffers.triangle]
+    buffers = rasterize_buffers(screen, subject.mesh.triangles, *size, w=-screen[:, 2])
+    materials = np.append(subject.mesh.material, EMPTY).astype(np.uint8)[buffers.triangle]
     columns = (np.arange(size[1]) + left * scale + 0.5) * (2.0 / (width * scale)) - 1.0
     rows = 1.0 - (np.arange(size[0]) + top * scale + 0.5) * (2.0 / (height * scale))
     rays = ((columns / projection[0, 0]).astype(np.float32), (rows / projection[1, 1]).astype(np.float32))
-    attributes = np.concatenate([posed.normals, posed.light, posed.glint, subject.uv], axis=1)
-    shadow = lighting.Shadow(posed.vertices, subject.shadow_triangles, lights, posed.centre)
+    attributes = np.concatenate([posed.normals, posed.light, posed.glint, subject.mesh.uv], axis=1)
+    shadow = lighting.Shadow(posed.vertices, subject.mesh.shadow_triangles, lights, posed.centre)
     layer = np.zeros((bottom - top, right - left, 4), np.float32)
     for material in (SKIN, EYES, TEETH, MOUTH, CLOTHES, HAIR):
         fine = material not in (SKIN, CLOTHES)
-        pixels = gather(buffers, subject.triangles, attributes, materials == material, fine, rays)
+        pixels = gather(buffers, subject.mesh.triangles, attributes, materials == material, fine, rays)
         if pixels is not None:
             spread(pixels, np.minimum(shade(subject, material, pixels, lights, shadow), 8.0), layer)
     window = picture[top:bottom, left:right]

@@ -5,6 +5,8 @@ size on an average adult head, put down by eye and by textbook proportions. The 
 evaluated at |x|, and paired primitives are given on the left side (+x) only.
 """
 
+from itertools import pairwise
+
 import numpy as np
 
 # The rays of the chart leave from here; the head without its ears is star-shaped about it.
@@ -14,6 +16,9 @@ EYE_CENTRE = np.array([0.0315, 0.0210, 0.0310])
 EYE_RADIUS = 0.0130
 LID_THICKNESS = 0.0014
 
+# Neck and features are worked out only where they can reach: below a height, and before a depth within a band
+_NECK_TOP, _FEATURES_BACK, _FEATURES_HEIGHT, _FEATURES_REACH = 0.035, 0.005, -0.005, 0.085
+_CAST_ERROR = 1e-6  # metres at which a ray has arrived
 _MIDLINE_ROUNDING = 0.0030  # |x| is rounded off within this distance of the midline, which leaves no crease there
 
 
@@ -55,7 +60,7 @@ def capsule(points: np.ndarray, start, end, radius_start: float, radius_end: flo
 def tube(points: np.ndarray, path: np.ndarray, joint: float) -> np.ndarray:
     """Signed distance to a chain of capsules; path (P, 4) of x, y, z, radius; `joint` rounds where two meet."""
     distance = None
-    for a, b in zip(path[:-1], path[1:], strict=True):
+    for a, b in pairwise(path):
         piece = capsule(points, a[:3], b[:3], a[3], b[3])
         distance = piece if distance is None else smooth_min(distance, piece, joint)
     return distance
@@ -64,12 +69,12 @@ def tube(points: np.ndarray, path: np.ndarray, joint: float) -> np.ndarray:
 # Skull, jaw and flesh: (centre, radii, pitch, yaw, width of the join)
 _MASSES = (
     # cranium: long and egg-shaped, widest behind the ears
-    ((0.0, 0.048, -0.042), (0.0735, 0.0935, 0.0925), 0.0, 0.0, 0.0),
-    ((0.0, 0.060, -0.062), (0.0775, 0.0660, 0.0660), 0.0, 0.0, 0.030),
+    ((0.0, 0.047, -0.041), (0.0690, 0.0920, 0.0890), 0.0, 0.0, 0.0),
+    ((0.0, 0.058, -0.060), (0.0720, 0.0660, 0.0620), 0.0, 0.0, 0.030),
     # forehead
-    ((0.0, 0.056, 0.000), (0.0610, 0.060, 0.0560), -0.12, 0.0, 0.030),
+    ((0.0, 0.056, 0.001), (0.0590, 0.060, 0.0540), -0.12, 0.0, 0.030),
     # upper jaw with the muzzle in front of it
-    ((0.0, -0.020, 0.003), (0.0550, 0.056, 0.0480), 0.0, 0.0, 0.036),
+    ((0.0, -0.020, 0.003), (0.0530, 0.056, 0.0475), 0.0, 0.0, 0.036),
     ((0.0, -0.036, 0.022), (0.0340, 0.030, 0.0355), 0.0, 0.0, 0.026),
     # cheekbone and its arch towards the ear
     ((0.0420, 0.0000, 0.0205), (0.0190, 0.0130, 0.0160), 0.0, 0.75, 0.028),
@@ -80,9 +85,9 @@ _MASSES = (
 )
 _BONES = (
     # (start, end, radii, width of the join)
-    ((0.0550, 0.006, -0.002), (0.0615, 0.004, -0.034), (0.0085, 0.0090), 0.030),  # zygomatic arch
-    ((0.0475, -0.006, -0.027), (0.0345, -0.053, -0.015), (0.0145, 0.0115), 0.026),  # ramus of the jaw
-    ((0.0345, -0.053, -0.015), (0.0230, -0.0675, 0.0100), (0.0115, 0.0112), 0.022),  # body of the jaw
+    ((0.0535, 0.006, -0.002), (0.0580, 0.004, -0.034), (0.0085, 0.0090), 0.030),  # zygomatic arch
+    ((0.0450, -0.006, -0.027), (0.0310, -0.053, -0.015), (0.0145, 0.0115), 0.026),  # ramus of the jaw
+    ((0.0310, -0.053, -0.015), (0.0215, -0.0675, 0.0100), (0.0115, 0.0112), 0.022),  # body of the jaw
     ((0.0240, -0.0675, 0.0100), (0.0110, -0.0750, 0.0285), (0.0115, 0.0110), 0.020),
     ((0.0110, -0.0750, 0.0285), (0.0, -0.0755, 0.0350), (0.0110, 0.0120), 0.018),  # chin
     ((0.0, -0.0720, 0.0390), (0.0, -0.0755, 0.0385), (0.0120, 0.0120), 0.014),
@@ -102,10 +107,10 @@ def _head(points: np.ndarray) -> np.ndarray:
 
 
 def _neck(points: np.ndarray) -> np.ndarray:
-    distance = capsule(points, (0.0, -0.030, -0.052), (0.0, -0.230, -0.062), 0.0520, 0.0560)
+    distance = capsule(points, (0.0, -0.030, -0.050), (0.0, -0.230, -0.060), 0.0480, 0.0520)
     for start, end, radii, join in (
-        ((0.054, -0.030, -0.062), (0.014, -0.168, -0.008), (0.0100, 0.0085), 0.018),  # sternomastoid
-        ((0.022, -0.030, -0.088), (0.045, -0.215, -0.085), (0.0260, 0.0450), 0.035),  # trapezius
+        ((0.050, -0.030, -0.060), (0.014, -0.168, -0.008), (0.0095, 0.0080), 0.018),  # sternomastoid
+        ((0.020, -0.030, -0.084), (0.045, -0.225, -0.082), (0.0230, 0.0430), 0.035),  # trapezius
         ((0.0, -0.105, -0.012), (0.0, -0.155, -0.018), (0.0110, 0.0110), 0.014),  # larynx
     ):
         distance = smooth_min(distance, capsule(points, start, end, *radii), join)
@@ -170,17 +175,22 @@ def _eyes(points: np.ndarray, distance: np.ndarray) -> np.ndarray:
     corner = ellipsoid(points, (0.0155, 0.0215, 0.0530), (0.0055, 0.0090, 0.0120))
     distance = smooth_max(distance, -corner, 0.010)
     lids = ellipsoid(points, EYE_CENTRE, np.full(3, EYE_RADIUS + LID_THICKNESS))
-    return smooth_min(distance, lids, 0.0038)
+    return smooth_min(distance, lids, 0.0030)
 
 
 def skin_distance(points: np.ndarray) -> np.ndarray:
     """(N,) metres from the skin of the mean head, ears apart, at points (N, 3); negative inside."""
     points = np.array(points, dtype=float)
-    points[:, 0] = np.sqrt(points[:, 0] ** 2 + _MIDLINE_ROUNDING**2) - _MIDLINE_ROUNDING
-    distance = smooth_min(_head(points), _neck(points), 0.022)
-    distance = _eyes(points, distance)
-    distance = _nose(points, distance)
-    return _mouth(points, distance)
+    side = np.abs(points[:, 0])
+    rounded = (side**2 / _MIDLINE_ROUNDING + _MIDLINE_ROUNDING) / 2
+    points[:, 0] = np.where(side < _MIDLINE_ROUNDING, rounded, side)
+    distance = _head(points)
+    low = points[:, 1] < _NECK_TOP
+    distance[low] = smooth_min(distance[low], _neck(points[low]), 0.022)
+    front = (points[:, 2] > _FEATURES_BACK) & (np.abs(points[:, 1] - _FEATURES_HEIGHT) < _FEATURES_REACH)
+    near = points[front]
+    distance[front] = _mouth(near, _nose(near, _eyes(near, distance[front])))
+    return distance
 
 
 def skin_normal(points: np.ndarray, step: float = 3e-4) -> np.ndarray:
@@ -195,7 +205,11 @@ def skin_normal(points: np.ndarray, step: float = 3e-4) -> np.ndarray:
 def cast_rays(origins: np.ndarray, directions: np.ndarray, reach: float = 0.24, steps: int = 48) -> np.ndarray:
     """(N, 3) the outermost skin point on each ray: marched from `reach` metres out towards its origin."""
     along = np.full(len(origins), reach)
+    moving = np.arange(len(origins))
     for _ in range(steps):
-        along -= 0.8 * skin_distance(origins + along[:, None] * directions)
-        np.maximum(along, 0.0, out=along)
+        gap = skin_distance(origins[moving] + along[moving, None] * directions[moving])
+        along[moving] = np.maximum(along[moving] - 0.85 * gap, 0.0)
+        moving = moving[np.abs(gap) > _CAST_ERROR]
+        if len(moving) == 0:
+            break
     return origins + along[:, None] * directions

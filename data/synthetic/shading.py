@@ -103,8 +103,8 @@ def _shade_wet(subject: Subject, pixels: Pixels, lights: Lights, shadow: Shadow,
     wrapped = np.clip((cosine + 0.25) / 1.25, 0.0, 1.0) * open_sky
     colours = texture[:3] * (pixels.light + wrapped * lights.key_colour[:, None])
     half = _unit(view + lights.key_direction[:, None])
-    shine = _highlight(normals, half, _fresnel(view, half, 0.04), 160.0 if material == EYES else 40.0)
-    shine *= (cosine > -0.1) * np.sqrt(open_sky)
+    shine = _highlight(normals, half, _fresnel(view, half, 0.04), 240.0 if material == EYES else 40.0)
+    shine *= (cosine > -0.1) * np.sqrt(shadow.lit(pixels.points, 0.012))
     mirrored = 2.0 * _dot(view, normals) * normals - view
     seen = np.clip(2.0 * pixels.light.mean(axis=0), 0.0, 1.0)
     sky = lights.sky(np.ascontiguousarray(mirrored.T)).T ** 1.5 * (0.03 * seen)
@@ -113,7 +113,7 @@ def _shade_wet(subject: Subject, pixels: Pixels, lights: Lights, shadow: Shadow,
 
 def _shade_hair(subject: Subject, pixels: Pixels, lights: Lights, shadow: Shadow) -> np.ndarray:
     """Kajiya and Kay's cylinders with a white and a tinted highlight; darker at the roots."""
-    albedo = np.ascontiguousarray(subject.strand_colours[subject.strand[pixels.triangle]].T)
+    albedo = np.ascontiguousarray(subject.strand_colours[subject.mesh.strand[pixels.triangle]].T)
     tangents, view = _unit(pixels.normals), _unit(-pixels.points)
     along = _dot(tangents, lights.key_direction)
     lit = np.sqrt(np.maximum(1.0 - along * along, 0.0)) * shadow.lit(pixels.points, 0.005)

@@ -10,7 +10,17 @@ from typing import Protocol
 
 import numpy as np
 
-from data.synthetic import body, expression
+from data.synthetic import body
+from data.synthetic.expression import (
+    EXPRESSIONS,
+    JAW_FORWARD_SLIDE,
+    JAW_HINGE,
+    JAW_OPEN,
+    JAW_SIDEWAYS,
+    LID_CLOSING,
+    LID_FOLLOWS_GAZE,
+    LID_WIDE,
+)
 from data.synthetic.fields import evaluate
 from data.synthetic.folds import LidSystem, MouthSystem
 from data.synthetic.head import FineHead, build_head
@@ -117,7 +127,8 @@ class ProceduralFace:
             lids.close(skin, pieces["eyes"][lids.index], radius[lids.index], lid_closing(named, side, gaze[1]))
         self._mouth.part_lips(skin)
         folds = [lids.folds(skin, pieces["eyes"][lids.index], radius[lids.index]) for lids in self._lids]
-        inner, bag = self._mouth.folds(skin)
+        pitch = named["jaw_open"] * JAW_OPEN * self._jaw_weight[self._mouth.loop]
+        inner, bag = self._mouth.folds(skin, pitch.astype(np.float32))
         eyes = [
             pieces["eyes"][i] + radius[i] * self._eyeball @ _gaze_rotation(*gaze).astype(np.float32).T for i in (0, 1)
         ]
@@ -138,13 +149,11 @@ class ProceduralFace:
     def _linear(self, identity: np.ndarray, amounts: np.ndarray) -> np.ndarray:
         basis = self._basis
         points = basis.mean.ravel().copy()
+        step = np.empty_like(points)
+        # one direction after the other: a matrix product's rounding would depend on the number of threads
         for coefficients, directions in ((identity, basis.identity), (amounts, basis.expression)):
-            used = np.nonzero(coefficients)[0]
-            if len(used) == len(coefficients):
-                points += coefficients @ directions
-            else:
-                for i in used:
-                    points += coefficients[i] * directions[i]
+            for i in np.nonzero(coefficients)[0]:
+                points += np.multiply(directions[i], coefficients[i], out=step)
         return points.reshape(-1, 3)
 
     def _turn_jaw(self, pieces: dict[str, np.ndarray], named: dict[str, float]) -> None:
@@ -159,24 +168,22 @@ class ProceduralFace:
 
 def turn_jaw(points: np.ndarray, weight: np.ndarray, opening: float, sideways: float) -> np.ndarray:
     """Points (N, 3) turned with the jaw by their weight (N,) in 0..1; opening 0..1, sideways -1..1 (+: to the left)."""
-    local = points - expression.JAW_HINGE.astype(np.float32)
-    yaw = sideways * expression.JAW_SIDEWAYS * weight
+    local = points - JAW_HINGE.astype(np.float32)
+    yaw = sideways * JAW_SIDEWAYS * weight
     c, s = np.cos(yaw), np.sin(yaw)
     x, z = c * local[:, 0] + s * local[:, 2], c * local[:, 2] - s * local[:, 0]
-    pitch = opening * expression.JAW_OPEN * weight
+    pitch = opening * JAW_OPEN * weight
     c, s = np.cos(pitch), np.sin(pitch)
     y, z = c * local[:, 1] - s * z, s * local[:, 1] + c * z
-    z = z + opening * expression.JAW_FORWARD_SLIDE * weight
-    return (np.stack([x, y, z], axis=1) + expression.JAW_HINGE).astype(np.float32)
+    z = z + opening * JAW_FORWARD_SLIDE * weight
+    return (np.stack([x, y, z], axis=1) + JAW_HINGE).astype(np.float32)
 
 
 def lid_closing(named: dict[str, float], side: str, gaze_up: float) -> float:
     """How far the lids of a side are closed: 0 neutral, 1 shut, below 0 wide open."""
-    closing = sum(
-        share * named[name if name in named else f"{name}_{side}"] for name, share in expression.LID_CLOSING.items()
-    )
-    closing -= expression.LID_WIDE * named["wide_eyes"]
-    closing -= expression.LID_FOLLOWS_GAZE * np.clip(gaze_up, -0.6, 0.35)  # the fissure is about one radian high
+    closing = sum(share * named[name if name in named else f"{name}_{side}"] for name, share in LID_CLOSING.items())
+    closing -= LID_WIDE * named["wide_eyes"]
+    closing -= LID_FOLLOWS_GAZE * np.clip(gaze_up, -0.6, 0.35)  # the fissure is about one radian high
     closing = min(closing, 0.72)
     blink = min(max(named[f"blink_{side}"], 0.0), 1.0)
     return closing + (1.0 - closing) * blink
@@ -230,10 +237,10 @@ def _build_basis(head: FineHead, below: np.ndarray) -> _Basis:
     for i, pushes in enumerate(IDENTITY.values()):
         if any(push.part != "all" for push in pushes):
             identity[i, slices["skin"]] = evaluate(pushes, head.vertices, below)
-    moves = np.zeros((len(expression.EXPRESSIONS), *mean.shape))
-    for i, pushes in enumerate(expression.EXPRESSIONS.values()):
+    moves = np.zeros((len(EXPRESSIONS), *mean.shape))
+    for i, pushes in enumerate(EXPRESSIONS.values()):
         moves[i, slices["skin"]] = evaluate(pushes, head.vertices, below)
-    moves[list(expression.EXPRESSIONS).index("jaw_forward"), slices["teeth_lower"], 2] = 0.0045
+    moves[list(EXPRESSIONS).index("jaw_forward"), slices["teeth_lower"], 2] = 0.0045
     return _Basis(
         mean.astype(np.float32),
         identity.reshape(len(identity), -1).astype(np.float32),
@@ -280,9 +287,10 @@ def procedural_face() -> ProceduralFace:
     mirror = np.concatenate([head.mirror, *_fold_mirrors(lids, mouth, head)])
     triangles = np.concatenate([head.triangles, lids[0].triangles, lids[1].triangles, mouth.triangles])
 
-    side = np.sign(head.directions[:, 0])
-    behind = np.nonzero((side == 0) & (head.mirror != np.arange(count)))[0]
-    side[behind] = np.where(behind < head.mirror[behind], 1.0, -1.0)
+    # seam vertices lie on the midline, but on the side of their triangles
+    across = np.repeat(head.directions[head.triangles, 0].sum(axis=1), 3)
+    side = np.sign(np.bincount(head.triangles.ravel(), across, count))
+    side[(head.directions[:, 0] == 0) & (head.mirror == np.arange(count))] = 0.0
     uv = unwrap(head.directions, side)
     uv = np.concatenate([uv, *[fold.fold_uv(uv) for fold in (*lids, mouth)]])
     regions = {name: mask[sources] for name, mask in build_regions(head).items()}
@@ -308,7 +316,7 @@ def procedural_face() -> ProceduralFace:
         parts=parts,
         regions=regions,
         identity_names=tuple(IDENTITY),
-        expression_names=tuple(expression.EXPRESSIONS),
+        expression_names=tuple(EXPRESSIONS),
         neck_weight=neck_weight(head.vertices)[sources].astype(np.float32),
         label_triangles=label_triangles,
         label_weights=label_weights,

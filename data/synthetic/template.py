@@ -70,7 +70,7 @@ _BORDER_SEGMENTS = 44
 _BORDER_CLEARANCE = 0.0034  # metres about the border in which no filling point lies, so that its edges are kept
 # Spacing of the filling, metres: face, near its features, skull, neck
 _FACE_SPACING, _FEATURE_SPACING, _SKULL_SPACING, _NECK_SPACING = 0.0072, 0.0030, 0.0150, 0.0120
-_EAR_RINGS = (1.0, 0.88, 0.77, 0.68, 0.59, 0.49, 0.38, 0.26, 0.13)
+_EAR_RINGS = (1.0, 0.77, 0.68, 0.59, 0.49, 0.38, 0.26, 0.13)
 _EAR_SPOKES = 22
 
 
@@ -192,8 +192,8 @@ def _midline(start: float, end: float, spacing: float = 1.0, segments: int = 0) 
 
     Evenly spaced in 3D, about `spacing` metres apart or, where given, in so many segments.
     """
-    angles = np.linspace(start, end, 600)
-    directions = np.stack([np.zeros(600), np.sin(angles), np.cos(angles)], axis=1)
+    angles = np.linspace(start, end, 240)
+    directions = np.stack([np.zeros(240), np.sin(angles), np.cos(angles)], axis=1)
     places = cast_rays(*chart.rays(directions))
     arc = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(places, axis=0), axis=1))])
     count = segments or max(1, round(arc[-1] / spacing))
@@ -209,8 +209,8 @@ def _face_features(points: _HalfPoints) -> None:
     for i, ring in enumerate(_eye_rings()):
         points.add_points(f"eye{i}", ring)
     for name, curve in _mouth_rings().items():
-        drop_corner = name in ("lower", "lower_inner", "upper_middle_", "lower_ring")
-        points.add_points(name, curve[1:] if drop_corner else curve)
+        shares_corner = name in ("lower", "lower_inner")  # with the upper lip, whose curves come first
+        points.add_points(name, curve[1:] if shares_corner else curve)
     points.add_points("brow", front_points(np.array(_BROW)))
     points.add_points("ridge", front_points(np.stack([np.zeros(4), _RIDGE], axis=1)))
     points.add_points("nostril_base", front_points(np.array(_NOSTRIL_BASE)))
@@ -241,10 +241,9 @@ def _outside_features(points: _HalfPoints) -> None:
     directions = points.all()
     top, throat = _angle(directions[points.names["border"][0]]), _angle(directions[points.names["border"][-1]])
     end = chart.NECK_END
-    points.add("skull_midline", _midline(top, np.pi / 2 + 0.25, _SKULL_SPACING))
-    crown = np.pi / 2 + 0.25
-    points.add("crown", np.array([[0.0, np.sin(crown), np.cos(crown)]]))
-    points.add("seam", _midline(crown, 1.5 * np.pi - end, _SKULL_SPACING))
+    points.add("skull_midline", _midline(top, np.pi / 2, _SKULL_SPACING))
+    points.add("crown", np.array([[0.0, 1.0, 0.0]]))
+    points.add("seam", _midline(np.pi / 2, 1.5 * np.pi - end, _SKULL_SPACING))
     points.add("throat_midline", _midline(throat, -np.pi / 2 + end, _NECK_SPACING))
     azimuth = np.linspace(0.0, np.pi, 17)
     base = np.stack([np.sin(end) * np.sin(azimuth), np.full(17, -np.cos(end)), np.sin(end) * np.cos(azimuth)], axis=1)

@@ -46,10 +46,9 @@ def test_help_is_complete(parse, capsys):
 
 
 def test_fixed_command_lines_parse():
-    parse_synthesize_options(
-        "--data_root D --num_subjects 5 --num_test_subjects 1 --num_actions 2 --frames 1 --image_size 800 --seed 0 "
-        "--num_workers 1".split()
-    )
+    numbers = {"num_subjects": 5, "num_test_subjects": 1, "num_actions": 2, "frames": 1, "image_size": 800, "seed": 0}
+    words = [word for name, value in numbers.items() for word in (f"--{name}", str(value))]
+    assert vars(parse_synthesize_options(["--data_root", "D", "--num_workers", "1", *words])).items() >= numbers.items()
     parse_preparation_options(["--data_root", "D", "--fold", "4"])
     parse_train_options(["--data_root", "D", "--name", "run01", "--gpu_ids", "0", "--memo", "first trial"])
     parse_eval_options(["--data_root", "D", "--name", "run01", "--gpu_ids", "0"])

@@ -48,7 +48,8 @@ def test_same_bytes_with_one_and_two_workers(root, tmp_path):
 
 
 def test_another_seed_makes_other_people(root, tmp_path):
-    generate_data_root(tmp_path / "other", **(SMALL | {"seed": 12, "num_subjects": 1, "num_test_subjects": 0}), num_workers=0)
+    settings = SMALL | {"seed": 12, "num_subjects": 1, "num_test_subjects": 0}
+    generate_data_root(tmp_path / "other", **settings, num_workers=0)
     assert {path.name for path in (root / "image").iterdir()}.isdisjoint(
         path.name for path in (tmp_path / "other" / "image").iterdir()
     )

