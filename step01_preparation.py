@@ -35,7 +35,7 @@ def main() -> None:
     image_size = usual_image_size(root, train + val)
 
     rejected, good = [], {}
-    statistics = StatisticsAccumulator()
+    statistics = StatisticsAccumulator(len(train))
     for split, samples in (("train", train), ("val", val), ("test", test)):
         expected = Expected(topology.num_vertices, image_size, labelled=split != "test")
         good[split] = []
@@ -91,12 +91,13 @@ def write_cache(
     (cache / "source.json").unlink(missing_ok=True)
     write_sample_list(cache / "train_list.csv", good["train"])
     write_sample_list(cache / "val_list.csv", good["val"])
+    write_sample_list(cache / "test_list.csv", good["test"])
     np.savez(
         cache / "label_mean_std.npz",
         label_6dof_mean=labels.six_mean,
         label_6dof_std=labels.six_std,
         verts_mean=labels.verts_mean,
-        verts_std=labels.verts_std,
+        verts_basis=labels.verts_basis,
     )
     np.savez(cache / "topology.npz", **vars(topology), projection=projection, image_size=image_size)
     source = {"fingerprint": root.fingerprint(), **plain(options), "data_root": str(root.root.resolve())}

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, Subset
 from tqdm import tqdm
 
 from data import get_dataset_class
@@ -25,7 +24,8 @@ from util.checkpoint import load_checkpoint, pack_arrays, save_checkpoint, write
 from util.device import choose_device
 from util.errors import InputError, run_step
 from util.evaluation import evaluate, predict
-from util.interrupt import StopRequest, ignore_interrupt
+from util.interrupt import StopRequest
+from util.loader import load_batches
 from util.metrics import summarise
 from util.pictures import mosaic, overlay_mesh
 from util.run_log import RunLog
@@ -45,28 +45,25 @@ def main() -> None:
     model = get_model_class(options.model).build(plain(options), cache.topology, cache.statistics)
     steps_per_epoch = len(epoch_batches(len(train_set), options.batch_size, options.seed, epoch=0))
     state = TrainingState(model, plain(options), steps_per_epoch, device)
-    folder = open_run(options, state)
+    folder = open_run(options, state, cache)
 
     with RunLog(folder) as log, StopRequest() as stop:
         precision = "bfloat16" if state.bfloat16 else "float32"
         log.say(f"{description}\n{device_line}, {precision}\nrun: {folder}, {len(train_set)} training images")
         if state.epoch == 0 and state.step == 0:
-            validate(state, val_set, cache, options, log, {})
             save_run(folder, state, options, cache, "best.pt")
             save_run(folder, state, options, cache)
+            validate(state, val_set, cache, options, log, {})
         while state.epoch < options.epochs and not stop.asked:
-            start = time.perf_counter()
-            losses = train_epoch(state, train_set, options, stop)
-            if not stop.asked:
-                state.epoch, state.step = state.epoch + 1, 0
-                seconds = time.perf_counter() - start
-                rate = state.schedule.get_last_lr()[0]
-                line = {f"train/loss_{name}": value for name, value in losses.items()}
-                line |= {"train/rate": rate, "train/images_per_second": steps_per_epoch * options.batch_size / seconds}
-                if validate(state, val_set, cache, options, log, line):
-                    save_run(folder, state, options, cache, "best.pt")
+            line = train_epoch(state, train_set, options, cache, folder, log, stop)
+            if stop.asked and state.step < steps_per_epoch:
+                save_run(folder, state, options, cache)
+                break
+            state.epoch, state.step = state.epoch + 1, 0
+            if validate(state, val_set, cache, options, log, line):
+                save_run(folder, state, options, cache, "best.pt")
             save_run(folder, state, options, cache)
-        if stop.asked:
+        if state.epoch < options.epochs:
             log.say(f"stopped in epoch {state.epoch + 1}; go on with --resume")
         else:
             log.say(f"done: best score {state.best_score:.2f}, {folder / 'best.pt'}")
@@ -79,16 +76,17 @@ def make_datasets(options: argparse.Namespace, root: WcpaRoot, cache: Cache) -> 
         train, val = train[: DEBUG_IMAGES[0]], val[: DEBUG_IMAGES[1]]
     dataset_class, windows = get_dataset_class(options.dataset), get_model_class(options.model).windows
     augmentation = {"mirror": options.mirror, "light": options.light, "box": options.box_jitter}
+    augmentation["landmarks"] = options.landmark_noise
     return (
         dataset_class(root, train, cache.topology, windows, options.img_size, True, augmentation, options.seed),
         dataset_class(root, val, cache.topology, windows, options.img_size, True),
     )
 
 
-def open_run(options: argparse.Namespace, state: TrainingState) -> Path:
-    """The run's folder: a new one, or with --resume the existing one, whose state is restored.
+def open_run(options: argparse.Namespace, state: TrainingState, cache: Cache) -> Path:
+    """The run's folder: a new one, or with --resume the existing one, whose state and memo are restored.
 
-    Raises InputError where a new run would overwrite one, or where a resumed run's options differ.
+    Raises InputError where a new run would overwrite one, or where a resumed run's options or images differ.
     """
     folder = options.checkpoints_dir / options.name
     if options.resume:
@@ -99,7 +97,10 @@ def open_run(options: argparse.Namespace, state: TrainingState) -> Path:
         if changed:
             told = ", ".join(f"--{name} {before.get(name)} (now {now[name]})" for name in changed)
             raise InputError(f"--resume: wanted the options of the run {folder}, which had {told}")
+        if checkpoint["split_digest"] != cache.split_digest():
+            raise InputError(f"--resume: wanted the images of the run {folder}, got another split in the cache")
         state.restore(checkpoint)
+        options.memo = before["memo"]
         return folder
     if folder.exists():
         raise InputError(f"run {folder} exists: choose another --name, or go on with it by --resume")
@@ -109,33 +110,46 @@ def open_run(options: argparse.Namespace, state: TrainingState) -> Path:
 
 
 def train_epoch(
-    state: TrainingState, dataset: WcpaDataset, options: argparse.Namespace, stop: StopRequest
+    state: TrainingState,
+    dataset: WcpaDataset,
+    options: argparse.Namespace,
+    cache: Cache,
+    folder: Path,
+    log: RunLog,
+    stop: StopRequest,
 ) -> dict[str, float]:
-    """Trains from the state's place to the end of its epoch, or until asked to stop. Returns the mean losses."""
+    """Trains from the state's place to the end of its epoch, or until asked to stop.
+
+    Returns the mean losses, the learning rate and the images per second, by the names they are logged under.
+    """
     dataset.epoch = state.epoch
     batches = epoch_batches(len(dataset), options.batch_size, options.seed, state.epoch)
-    loader = DataLoader(
-        dataset,
-        batch_sampler=batches[state.step :],
-        num_workers=options.num_workers,
-        pin_memory=state.device.type == "cuda",
-        worker_init_fn=ignore_interrupt,
-    )
+    steps_per_epoch, batches = len(batches), batches[state.step :]
     state.model.train()
     sums: dict[str, float] = {}
-    with tqdm(loader, desc=f"epoch {state.epoch + 1}/{options.epochs}", unit="step", leave=False) as bar:
+    count = 0
+    start, title = time.perf_counter(), f"epoch {state.epoch + 1}/{options.epochs}"
+    loaded = load_batches(dataset, batches, options.num_workers, state.device)
+    with tqdm(loaded, total=len(batches), desc=title, unit="step", leave=False) as bar:
         for count, batch in enumerate(bar, start=1):
-            batch = {name: tensor.to(state.device, non_blocking=True) for name, tensor in batch.items()}
             try:
                 losses = state.train_step(batch)
             except FloatingPointError as error:
                 names = ", ".join(str(dataset.samples[index]) for index in batch["index"].tolist())
-                raise InputError(f"epoch {state.epoch + 1}, step {state.step + 1}: {error} on {names}") from None
+                raise InputError(f"{title}, step {state.step + 1}: {error} on {names}") from None
             sums = {name: sums.get(name, 0.0) + value for name, value in losses.items()}
             bar.set_postfix(loss=f"{sums['total'] / count:.4f}")
+            images = (state.epoch * steps_per_epoch + state.step) * options.batch_size
+            if images % options.print_freq < options.batch_size:
+                log.scalars({f"step/loss_{name}": value for name, value in losses.items()}, images)
+            if images % options.save_latest_freq < options.batch_size:
+                save_run(folder, state, options, cache)
             if stop.asked:
                 break
-    return {name: value / max(1, count) for name, value in sums.items()}
+    line = {f"train/loss_{name}": value / max(1, count) for name, value in sums.items()}
+    line["train/rate"] = state.schedule.get_last_lr()[0]
+    line["train/images_per_second"] = count * options.batch_size / (time.perf_counter() - start)
+    return line
 
 
 def validate(
@@ -172,9 +186,9 @@ def draw_validation(
 ) -> np.ndarray:
     """Overlays of a few validation images, the same ones each time."""
     step = max(1, len(dataset) // options.num_pictures)
-    chosen: Dataset = Subset(dataset, range(0, len(dataset), step)[: options.num_pictures])
+    chosen = range(0, len(dataset), step)[: options.num_pictures]
     tiles = []
-    for batch, _, verts, R_t in predict(model, chosen, device, options.batch_size, 0, "draw"):
+    for batch, _, verts, R_t in predict(model, dataset, chosen, device, options.batch_size, 0, "draw"):
         for index, mesh, pose in zip(batch["index"].tolist(), verts, R_t, strict=True):
             image = dataset.root.read_image(dataset.samples[index])
             tiles.append(overlay_mesh(image, mesh, pose, cache.topology.triangles, cache.projection))
@@ -190,6 +204,7 @@ def save_run(
         "options": plain(options),
         "topology": pack_arrays(cache.topology),
         "statistics": pack_arrays(cache.statistics),
+        "split_digest": cache.split_digest(),
         "projection": torch.from_numpy(np.array(cache.projection)),
         "image_size": list(cache.image_size),
     }

@@ -8,25 +8,22 @@ Writes output/<name>/: mosaics of overlays; for val also metrics.json, metrics.c
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import Subset
 
 from data import get_dataset_class
-from data.cache import Cache, read_cache
-from data.wcpa import SampleId, WcpaRoot
+from data.cache import read_cache
+from data.wcpa import WcpaRoot
 from data.wcpa_dataset import WcpaDataset
 from models.base_model import BaseModel
-from models.loading import load_model, untrained_model
+from models.loading import TrainedRun, read_run
 from models.mean_face import MeanFace
 from options.eval_options import parse_eval_options
-from util.checkpoint import load_checkpoint, unpack_arrays
 from util.device import choose_device
-from util.errors import run_step
+from util.errors import InputError, run_step
 from util.evaluation import Evaluation, evaluate, predict
-from util.mesh import Topology, check_same_topology
+from util.mesh import check_same_topology
 from util.metrics import MILLIMETRES, summarise
 from util.pictures import error_map, label, mosaic, overlay_mesh, save_picture
 from util.report import format_table, write_image_metrics, write_json
@@ -41,36 +38,24 @@ def main() -> None:
     device, device_line = choose_device(options.gpu_ids)
     print(device_line)
     root = WcpaRoot(options.data_root)
-    path = options.checkpoints_dir / options.name / f"{options.epoch}.pt"
-    checkpoint = load_checkpoint(path)
-    topology = unpack_arrays(Topology, checkpoint["topology"])
-    check_same_topology(topology, root.topology(), (f"checkpoint {path}", f"data root {root.root}"))
-    model = load_model(checkpoint).to(device)
+    run = read_run(options.checkpoints_dir / options.name / f"{options.epoch}.pt")
+    check_same_topology(run.topology, root.topology(), (f"checkpoint {run.path}", f"data root {root.root}"))
+    cache = read_cache(options.cache_dir, root)
+    labelled = options.split == "val"
+    if labelled and run.split_digest != cache.split_digest():
+        raise InputError(
+            f"checkpoint {run.path} was trained on another split than that of {options.cache_dir}: its validation "
+            "images may be among those it has seen; run step01_preparation.py as before that training"
+        )
+    model = run.model().to(device)
+    samples = cache.val if labelled else cache.test
+    dataset_class = get_dataset_class(run.options["dataset"])
+    dataset = dataset_class(root, samples, run.topology, model.windows, run.options["img_size"], labelled)
     folder = options.output_dir / options.name
     folder.mkdir(parents=True, exist_ok=True)
-
-    if options.split == "test":
-        dataset = make_dataset(checkpoint, root, root.samples("test"), topology, model, labelled=False)
-        draw_mosaics(model, dataset, device, options, folder)
-    else:
-        cache = read_cache(options.cache_dir, root)
-        dataset = make_dataset(checkpoint, root, cache.val, topology, model, labelled=True)
-        draw_mosaics(model, dataset, device, options, folder)
-        score(options, checkpoint, model, dataset, device, cache, folder)
-
-
-def make_dataset(
-    checkpoint: dict[str, Any],
-    root: WcpaRoot,
-    samples: list[SampleId],
-    topology: Topology,
-    model: BaseModel,
-    labelled: bool,
-) -> WcpaDataset:
-    """The samples as the model saw its training images, without augmentation."""
-    options = checkpoint["options"]
-    dataset_class = get_dataset_class(options["dataset"])
-    return dataset_class(root, samples, topology, model.windows, options["img_size"], labelled)
+    draw_mosaics(model, dataset, device, options, folder)
+    if labelled:
+        score(options, run, model, dataset, device, folder)
 
 
 def draw_mosaics(
@@ -82,7 +67,7 @@ def draw_mosaics(
     triangles, projection = dataset.topology.triangles, dataset.root.projection()
     tiles_each = MOSAIC_SIDE**2
     order = np.random.default_rng(options.seed).permutation(len(dataset))[: options.num_mosaics * tiles_each]
-    batches = predict(model, Subset(dataset, order.tolist()), device, tiles_each, options.num_workers, "draw")
+    batches = predict(model, dataset, order.tolist(), device, tiles_each, options.num_workers, "draw")
     names = []
     for number, (batch, _, verts, R_t) in enumerate(batches):
         tiles = [
@@ -96,19 +81,18 @@ def draw_mosaics(
 
 def score(
     options: argparse.Namespace,
-    checkpoint: dict[str, Any],
+    run: TrainedRun,
     model: BaseModel,
     dataset: WcpaDataset,
     device: torch.device,
-    cache: Cache,
     folder: Path,
 ) -> None:
     """Writes the figures and the pictures that need labels, and prints the table."""
-    world = cache.topology.keypoints, cache.projection, cache.image_size
+    world = run.topology.keypoints, run.projection, run.image_size
     candidates = {f"{options.name} ({options.epoch})": model}
     if options.references:
-        candidates["the same, untrained"] = untrained_model(checkpoint).to(device)
-        candidates["mean face at mean pose"] = MeanFace(cache.statistics).to(device)
+        candidates["the same, untrained"] = run.untrained_model().to(device)
+        candidates["mean face at mean pose"] = MeanFace(run.statistics).to(device)
     evaluations = {
         name: evaluate(candidate, dataset, device, options.batch_size, options.num_workers, *world, name)
         for name, candidate in candidates.items()
@@ -117,7 +101,7 @@ def score(
     rows = {name: summarise(result.metrics) for name, result in evaluations.items()}
     content = {
         "run": options.name,
-        "checkpoint": f"{options.epoch}.pt, epoch {checkpoint['epoch']}",
+        "checkpoint": f"{options.epoch}.pt, epoch {run.state['epoch']}",
         "split": options.split,
         "images": len(dataset),
         "metrics": next(iter(rows.values())),
@@ -125,8 +109,8 @@ def score(
     }
     write_json(folder / "metrics.json", content)
     write_image_metrics(folder / "metrics.csv", dataset.samples, evaluation.metrics)
-    save_picture(folder / "error_map.jpg", error_map(evaluation.vertex_errors, cache.topology, REDDEST_ERROR))
-    save_picture(folder / "cases.jpg", draw_cases(model, dataset, device, evaluation, cache))
+    save_picture(folder / "error_map.jpg", error_map(evaluation.vertex_errors, run.topology, REDDEST_ERROR))
+    save_picture(folder / "cases.jpg", draw_cases(model, dataset, device, evaluation, run))
     print(f"figures: {folder / 'metrics.json'}, {folder / 'metrics.csv'}")
     print(f"pictures: {folder / 'cases.jpg'}, {folder / 'error_map.jpg'}")
     print(f"{len(dataset)} validation images of {len({s.subject for s in dataset.samples})} subjects, lower is better:")
@@ -134,26 +118,26 @@ def score(
 
 
 def draw_cases(
-    model: BaseModel, dataset: WcpaDataset, device: torch.device, evaluation: Evaluation, cache: Cache
+    model: BaseModel, dataset: WcpaDataset, device: torch.device, evaluation: Evaluation, run: TrainedRun
 ) -> np.ndarray:
     """The best, the median and the worst image by score, a row each: photo, prediction, truth, the mesh's errors."""
     scores = evaluation.metrics["score"]
     order = np.argsort(scores)
     cases = {"best": order[0], "median": order[len(order) // 2], "worst": order[-1]}
     tiles = []
-    chosen = Subset(dataset, [int(index) for index in cases.values()])
-    _, _, verts, R_t = next(predict(model, chosen, device, len(cases), 0, "draw"))
+    chosen = [int(index) for index in cases.values()]
+    ((_, _, verts, R_t),) = predict(model, dataset, chosen, device, len(cases), 0, "draw")
     for (name, index), mesh, pose in zip(cases.items(), verts, R_t, strict=True):
-        record = dataset.root.read(dataset.samples[index], cache.topology.num_vertices, labelled=True)
+        record = dataset.root.read(dataset.samples[index], run.topology.num_vertices, labelled=True)
         distances = MILLIMETRES * np.linalg.norm(mesh - record.verts, axis=1)
         tiles += [
             label(record.image, f"{name}: score {scores[index]:.1f}"),
-            label(overlay_mesh(record.image, mesh, pose, cache.topology.triangles, cache.projection), "prediction"),
+            label(overlay_mesh(record.image, mesh, pose, run.topology.triangles, run.projection), "prediction"),
             label(
-                overlay_mesh(record.image, record.verts, record.R_t, cache.topology.triangles, cache.projection),
+                overlay_mesh(record.image, record.verts, record.R_t, run.topology.triangles, run.projection),
                 "truth",
             ),
-            error_map(distances, cache.topology, REDDEST_ERROR, "error, mm"),
+            error_map(distances, run.topology, REDDEST_ERROR, "error, mm"),
         ]
     return mosaic(tiles, columns=4, tile=400)
 

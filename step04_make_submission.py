@@ -6,19 +6,17 @@ One float32 row an image of the test list, in its order: 3N canonical vertices i
 R_t[:3, :3] row by row, the three of the translation.
 """
 
-from pathlib import Path
-
 import numpy as np
 
 from data import get_dataset_class
 from data.wcpa import WcpaRoot
-from models.loading import load_model
+from models.loading import read_run
 from options.submission_options import parse_submission_options
-from util.checkpoint import load_checkpoint, unpack_arrays, write_whole
+from util.checkpoint import write_whole
 from util.device import choose_device
 from util.errors import InputError, run_step
 from util.evaluation import predict
-from util.mesh import Topology, check_same_topology
+from util.mesh import check_same_topology
 
 # How far R R^T may be from the unit matrix: some hundred float32 roundings.
 ROTATION_TOLERANCE = 1e-4
@@ -29,26 +27,25 @@ def main() -> None:
     device, device_line = choose_device(options.gpu_ids)
     print(device_line)
     root = WcpaRoot(options.data_root)
-    path = options.checkpoints_dir / options.name / f"{options.epoch}.pt"
-    checkpoint = load_checkpoint(path)
-    topology = unpack_arrays(Topology, checkpoint["topology"])
-    check_same_topology(topology, root.topology(), (f"checkpoint {path}", f"data root {root.root}"))
-    model = load_model(checkpoint).to(device)
+    run = read_run(options.checkpoints_dir / options.name / f"{options.epoch}.pt")
+    check_same_topology(run.topology, root.topology(), (f"checkpoint {run.path}", f"data root {root.root}"))
     samples = root.samples("test")
-    dataset_class = get_dataset_class(checkpoint["options"]["dataset"])
-    dataset = dataset_class(root, samples, topology, model.windows, checkpoint["options"]["img_size"], labelled=False)
+    submission = np.empty((len(samples), 3 * run.topology.num_vertices + 12), dtype=np.float32)
+    check_form(submission, root.example_submission())
 
-    submission = np.empty((len(samples), 3 * topology.num_vertices + 12), dtype=np.float32)
-    row = 0
-    for _, _, verts, R_t in predict(model, dataset, device, options.batch_size, options.num_workers, "predict"):
+    model = run.model().to(device)
+    dataset_class = get_dataset_class(run.options["dataset"])
+    dataset = dataset_class(root, samples, run.topology, model.windows, run.options["img_size"], labelled=False)
+    row, order = 0, range(len(samples))
+    for _, _, verts, R_t in predict(model, dataset, order, device, options.batch_size, options.num_workers, "predict"):
         submission[row : row + len(verts)] = submission_rows(verts, R_t)
         row += len(verts)
 
-    check_submission(submission, root.root / "resources" / "example_submission.npy")
+    check_content(submission)
     options.output_dir.mkdir(parents=True, exist_ok=True)
     target = options.output_dir / "my_submission.npy"
     write_whole(target, lambda file: np.save(file, submission))
-    print(f"submission: {target}, {submission.shape[0]} rows of {submission.shape[1]} float32, from {path}")
+    print(f"submission: {target}, {submission.shape[0]} rows of {submission.shape[1]} float32, from {run.path}")
 
 
 def submission_rows(verts: np.ndarray, R_t: np.ndarray) -> np.ndarray:
@@ -57,14 +54,17 @@ def submission_rows(verts: np.ndarray, R_t: np.ndarray) -> np.ndarray:
     return np.concatenate(parts, axis=1)
 
 
-def check_submission(submission: np.ndarray, example_path: Path) -> None:
-    """Raises InputError where a submission (M, 3N + 12) has another form than the example, or holds no poses."""
-    example = np.load(example_path, mmap_mode="r")
+def check_form(submission: np.ndarray, example: np.ndarray) -> None:
+    """Raises InputError where a submission (M, 3N + 12) has another shape or type than the example."""
     if submission.shape != example.shape or submission.dtype != example.dtype:
         raise InputError(
-            f"submission: wanted {example.dtype} {example.shape} like {example_path}, "
+            f"submission: wanted {example.dtype} {example.shape} like resources/example_submission.npy, "
             f"got {submission.dtype} {submission.shape}"
         )
+
+
+def check_content(submission: np.ndarray) -> None:
+    """Raises InputError where a submission (M, 3N + 12) holds numbers that are not finite, or no rotations."""
     bad = np.flatnonzero(~np.isfinite(submission).all(axis=1))
     if len(bad):
         raise InputError(f"submission: wanted finite numbers, got others in {len(bad)} rows, first {bad[0]}")

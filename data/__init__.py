@@ -1,12 +1,13 @@
 """From files to batches. DATASETS names the data sets that --dataset knows."""
 
 from data.wcpa_dataset import WcpaDataset
+from util.errors import InputError
 
 DATASETS = {"wcpa": WcpaDataset}
 
 
 def get_dataset_class(name: str) -> type[WcpaDataset]:
-    """The data set class of that name. Raises ValueError that lists the known names."""
+    """The data set class of that name. Raises InputError that lists the known names."""
     if name not in DATASETS:
-        raise ValueError(f"data set: unknown {name!r}; known are {', '.join(sorted(DATASETS))}")
+        raise InputError(f"data set: unknown {name!r}; known are {', '.join(sorted(DATASETS))}")
     return DATASETS[name]

@@ -1,5 +1,6 @@
 """Random changes to a training record, labels and all."""
 
+import cv2
 import numpy as np
 
 from data.wcpa import Record
@@ -13,7 +14,7 @@ def mirror_record(record: Record, mirror: np.ndarray) -> Record:
     """
     landmarks = record.landmarks[MIRROR_68].copy()
     landmarks[:, 0] = record.image.shape[1] - landmarks[:, 0]
-    mirrored = Record(np.ascontiguousarray(record.image[:, ::-1]), landmarks)
+    mirrored = Record(cv2.flip(record.image, 1), landmarks)
     if record.verts is not None:
         flip = np.diag(np.float32([-1, 1, 1, 1]))
         mirrored.verts = record.verts[mirror] * np.float32([-1, 1, 1])
@@ -29,7 +30,7 @@ def jitter_light(image: np.ndarray, random: np.random.Generator, brightness: flo
     levels = np.arange(256, dtype=np.float64)
     mean = image[::8, ::8].mean()
     table = np.clip((levels - mean) * gain + mean + shift, 0, 255).round().astype(np.uint8)
-    return table[image]
+    return cv2.LUT(image, table)
 
 
 def jitter_box(box: np.ndarray, random: np.random.Generator, shift: float, scale: float) -> np.ndarray:

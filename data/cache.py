@@ -1,24 +1,26 @@
 """cache/, which step01 writes and the later steps read: what was found out about a data root once and for all.
 
 source.json          which data root (path and fingerprint) and how it was split
-train_list.csv, val_list.csv
+train_list.csv, val_list.csv, test_list.csv
 rejected.csv         the bad samples, each with its reason
-label_mean_std.npz   label_6dof_mean, label_6dof_std (6,), verts_mean, verts_std (N, 3), of the training fold
+label_mean_std.npz   label_6dof_mean, label_6dof_std (6,), verts_mean (N, 3), verts_basis (K, N, 3), of the
+                         training fold
 topology.npz         template, triangles, keypoints, mirror, projection, image_size (width, height)
 """
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from data.wcpa import SampleId, WcpaRoot, read_sample_list
+from data.wcpa import BROKEN_ARRAYS, SampleId, WcpaRoot, read_sample_list
 from util.errors import InputError
 from util.mesh import Topology
 from util.statistics import LabelStatistics
 
-FILES = ("source.json", "train_list.csv", "val_list.csv", "label_mean_std.npz", "topology.npz")
+FILES = ("source.json", "train_list.csv", "val_list.csv", "test_list.csv", "label_mean_std.npz", "topology.npz")
 
 
 @dataclass(frozen=True)
@@ -27,10 +29,16 @@ class Cache:
 
     train: list[SampleId]
     val: list[SampleId]
+    test: list[SampleId]
     topology: Topology
     statistics: LabelStatistics
     projection: np.ndarray
     image_size: tuple[int, int]
+
+    def split_digest(self) -> str:
+        """A digest of the training and validation lists: two runs with the same one can be compared."""
+        lists = repr((self.train, self.val))
+        return hashlib.sha256(lists.encode()).hexdigest()
 
 
 def split_subjects(samples: list[SampleId], fold: int, num_folds: int = 5) -> tuple[list[SampleId], list[SampleId]]:
@@ -56,20 +64,25 @@ def read_cache(directory: str | Path, root: WcpaRoot) -> Cache:
     missing = [name for name in FILES if not (directory / name).is_file()]
     if missing:
         raise FileNotFoundError(f"cache {directory}: no {', '.join(missing)}; run step01_preparation.py first")
-    source = json.loads((directory / "source.json").read_text())
+    try:
+        source = json.loads((directory / "source.json").read_text())
+        with np.load(directory / "topology.npz") as file:
+            arrays = dict(file)
+        with np.load(directory / "label_mean_std.npz") as file:
+            labels = dict(file)
+    except BROKEN_ARRAYS as error:
+        raise InputError(f"cache {directory} is damaged ({error}); run step01_preparation.py again") from None
     if source["fingerprint"] != root.fingerprint():
         raise InputError(
             f"cache {directory} belongs to another data root: wanted {root.root}, got one made from "
             f"{source['data_root']}; run step01_preparation.py again or choose another --cache_dir"
         )
-    arrays = np.load(directory / "topology.npz")
-    labels = np.load(directory / "label_mean_std.npz")
+    lists = (read_sample_list(directory / f"{split}_list.csv") for split in ("train", "val", "test"))
     return Cache(
-        train=read_sample_list(directory / "train_list.csv"),
-        val=read_sample_list(directory / "val_list.csv"),
+        *lists,
         topology=Topology(*(arrays[name] for name in ("template", "triangles", "keypoints", "mirror"))),
         statistics=LabelStatistics(
-            *(labels[name] for name in ("label_6dof_mean", "label_6dof_std", "verts_mean", "verts_std"))
+            *(labels[name] for name in ("label_6dof_mean", "label_6dof_std", "verts_mean", "verts_basis"))
         ),
         projection=arrays["projection"],
         image_size=(int(arrays["image_size"][0]), int(arrays["image_size"][1])),

@@ -10,7 +10,10 @@ import numpy as np
 from data.wcpa import SampleId, WcpaRoot
 from util.errors import InputError
 from util.pose import pose_to_6dof
-from util.statistics import LabelStatistics
+from util.statistics import LabelStatistics, principal_components
+
+MOST_MESHES = 4000
+MOST_COMPONENTS = 200
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ def usual_image_size(root: WcpaRoot, samples: list[SampleId], probes: int = 25) 
     for sample in samples[:: max(1, len(samples) // probes)]:
         try:
             height, width = root.read_image(sample).shape[:2]
-        except (InputError, FileNotFoundError):
+        except (InputError, OSError):
             continue  # the check of all samples, which comes next, names it
         sizes.append((width, height))
     if not sizes:
@@ -50,8 +53,8 @@ def check_sample(root: WcpaRoot, expected: Expected, sample: SampleId) -> Findin
     """Reads one sample whole and says what is wrong with it, if anything is."""
     try:
         record = root.read(sample, expected.num_vertices, expected.labelled)
-    except FileNotFoundError as error:
-        return Finding(sample, f"{error.filename}: no such file")
+    except OSError as error:
+        return Finding(sample, f"{error.filename}: {error.strerror}")
     except InputError as error:
         return Finding(sample, str(error))
     height, width = record.image.shape[:2]
@@ -78,18 +81,23 @@ def check_samples(root: WcpaRoot, samples: list[SampleId], expected: Expected, n
 
 
 class StatisticsAccumulator:
-    """Label statistics of the training fold, one finding after the other, in the memory of one mesh."""
+    """Label statistics of the training fold, one finding after the other.
 
-    def __init__(self) -> None:
+    The principal components come from at most MOST_MESHES meshes spread evenly over the `expected` findings; all
+    else from all of them.
+    """
+
+    def __init__(self, expected: int) -> None:
+        self.stride = -(-expected // MOST_MESHES)
         self.sixes: list[np.ndarray] = []
+        self.meshes: list[np.ndarray] = []
         self.verts_sum: np.ndarray | float = 0.0
-        self.squares_sum: np.ndarray | float = 0.0
 
     def add(self, finding: Finding) -> None:
         self.sixes.append(finding.six)
-        verts = finding.verts.astype(np.float64)
-        self.verts_sum = self.verts_sum + verts
-        self.squares_sum = self.squares_sum + verts**2
+        self.verts_sum = self.verts_sum + finding.verts.astype(np.float64)
+        if (len(self.sixes) - 1) % self.stride == 0:
+            self.meshes.append(finding.verts)
 
     def result(self) -> LabelStatistics:
         """Means, and standard deviations with n in the denominator. Raises InputError where nothing varies."""
@@ -98,6 +106,6 @@ class StatisticsAccumulator:
         if not (deviations > 0).all():
             raise InputError(f"labels: wanted poses that vary, got {len(sixes)} with deviations {deviations.tolist()}")
         verts_mean = self.verts_sum / len(sixes)
-        verts_std = np.sqrt(np.maximum(self.squares_sum / len(sixes) - verts_mean**2, 0.0))
-        results = sixes.mean(axis=0), deviations, verts_mean, verts_std
+        basis = principal_components(np.array(self.meshes), verts_mean, MOST_COMPONENTS)
+        results = sixes.mean(axis=0), deviations, verts_mean, basis
         return LabelStatistics(*(array.astype(np.float32) for array in results))

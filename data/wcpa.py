@@ -10,7 +10,9 @@ resources/                                           example.obj, kpt_ind.npy, p
 import csv
 import hashlib
 import io
+import tokenize
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +26,17 @@ from util.mesh import Topology, make_topology, read_obj
 from util.pose import check_pose
 
 LIST_COLUMNS = ("subject_id", "facial_action", "img_id")
+# What NumPy raises on .npy and .npz files that are damaged in one way or another.
+BROKEN_ARRAYS = (
+    ValueError,
+    TypeError,
+    EOFError,
+    RuntimeError,
+    SyntaxError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 class SampleId(NamedTuple):
@@ -74,23 +87,30 @@ class WcpaRoot:
         template, triangles = read_obj(resources / "example.obj")
         try:
             return make_topology(template, triangles, np.load(resources / "kpt_ind.npy"))
-        except (ValueError, TypeError, EOFError) as error:
+        except BROKEN_ARRAYS as error:
             raise InputError(f"{resources}: {error}") from None
 
     def projection(self) -> np.ndarray:
         """(4, 4) float64 projection matrix M_proj."""
         return read_matrix(self.root / "resources" / "projection_matrix.txt", (4, 4))
 
+    def example_submission(self) -> np.ndarray:
+        """resources/example_submission.npy, left on disk: only its shape and type are of interest."""
+        path = self.root / "resources" / "example_submission.npy"
+        try:
+            return np.load(path, mmap_mode="r")
+        except BROKEN_ARRAYS as error:
+            raise InputError(f"{path}: {error}") from None
+
     def fingerprint(self) -> str:
-        """A digest of the lists and the topology files: the same for a copy of the root, another for another root."""
+        """A digest of the lists, the topology files and the first images: the same for a copy of the root, another
+        for another root."""
+        resources = self.root / "resources"
+        files = [resources / name for name in ("example.obj", "kpt_ind.npy", "projection_matrix.txt")]
+        for split in ("train", "test"):
+            files += [self.list_path(split), self.image_path(self.samples(split)[0])]
         digest = hashlib.sha256()
-        for path in (
-            self.list_path("train"),
-            self.list_path("test"),
-            self.root / "resources" / "example.obj",
-            self.root / "resources" / "kpt_ind.npy",
-            self.root / "resources" / "projection_matrix.txt",
-        ):
+        for path in files:
             digest.update(path.read_bytes() if path.exists() else b"absent")
         return digest.hexdigest()
 
@@ -120,7 +140,7 @@ class WcpaRoot:
                     raise InputError(f"wanted the keys verts and R_t, got {', '.join(label.keys()) or 'none'}")
                 verts = check_array("verts", label["verts"], (num_vertices, 3))
                 R_t = check_pose("R_t", label["R_t"])
-        except (ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except BROKEN_ARRAYS as error:
             raise InputError(f"{path}: {error}") from None
         return verts.astype(np.float32), R_t.astype(np.float32)
 
@@ -138,7 +158,10 @@ def read_rgb(path: Path) -> np.ndarray:
     # whole picture has one behind the start of its last scan.
     if data[:2] == b"\xff\xd8" and data.rfind(b"\xff\xd9") <= data.rfind(b"\xff\xda"):
         raise InputError(f"{path}: wanted a whole JPEG, got one that is cut short ({len(data)} bytes)")
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB) if data else None
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB) if data else None
+    except cv2.error:  # an image larger than OpenCV admits
+        image = None
     if image is None:
         raise InputError(f"{path}: wanted an image, got {len(data)} bytes that OpenCV cannot decode")
     return image
@@ -159,12 +182,16 @@ def read_matrix(path: Path, shape: tuple[int, int]) -> np.ndarray:
 
 def read_sample_list(path: str | Path) -> list[SampleId]:
     """Reads a csv with the columns subject_id, facial_action, img_id (others are passed over), all as text."""
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        missing = [column for column in LIST_COLUMNS if column not in (reader.fieldnames or [])]
-        if missing:
-            raise InputError(f"{path}: wanted the columns {', '.join(LIST_COLUMNS)}, missing {', '.join(missing)}")
-        samples = [SampleId(*(row[column] for column in LIST_COLUMNS)) for row in reader]
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            rows, columns = list(reader), reader.fieldnames or []
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: wanted a csv in UTF-8 ({error})") from None
+    missing = [column for column in LIST_COLUMNS if column not in columns]
+    if missing:
+        raise InputError(f"{path}: wanted the columns {', '.join(LIST_COLUMNS)}, missing {', '.join(missing)}")
+    samples = [SampleId(*(row[column] for column in LIST_COLUMNS)) for row in rows]
     for number, sample in enumerate(samples, start=2):
         if not all(sample):
             raise InputError(f"{path}, line {number}: wanted three non-empty fields, got {tuple(sample)}")

@@ -20,9 +20,9 @@ class WcpaDataset(Dataset):
     and where `labelled`: verts f32 (N, 3), R_t f32 (4, 4).
 
     windows: names in data.windows.WINDOWS; size: S in pixels.
-    augmentation: how much to change training records: {"mirror": probability, "light": probability,
-    "box": largest relative shift and scale}; empty for none. What is drawn depends on (seed, epoch, index) alone,
-    so that the number of workers and a resumed run change nothing.
+    augmentation: how much to change training records; empty for none. {"mirror": probability, "light": probability,
+    "box": largest relative shift and scale, "landmarks": deviation of noise in box sides}. What is drawn depends on
+    (seed, epoch, index) alone, so that the number of workers and a resumed run change nothing.
     Raises ValueError for an unknown window; reading an item raises InputError or FileNotFoundError with the file's
     name, and never puts another sample in a broken one's place.
     """
@@ -54,6 +54,9 @@ class WcpaDataset(Dataset):
         if random.random() < self.augmentation.get("mirror", 0.0):
             record = mirror_record(record, self.topology.mirror)
         box = face_box(record.landmarks)
+        if self.augmentation.get("landmarks", 0.0) > 0:
+            deviation = self.augmentation["landmarks"] * (box[2] - box[0])
+            record.landmarks += random.normal(0.0, deviation, record.landmarks.shape).astype(np.float32)
         if self.augmentation.get("box", 0.0) > 0:
             amount = self.augmentation["box"]
             box = jitter_box(box, random, shift=amount, scale=amount)

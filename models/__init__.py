@@ -3,12 +3,13 @@
 from models.base_model import BaseModel
 from models.direct_model import DirectModel
 from models.dual_resnet_model import DualResNetModel
+from util.errors import InputError
 
 MODELS: dict[str, type[BaseModel]] = {"direct": DirectModel, "dual_resnet": DualResNetModel}
 
 
 def get_model_class(name: str) -> type[BaseModel]:
-    """The method of that name. Raises ValueError that lists the known names."""
+    """The method of that name. Raises InputError that lists the known names."""
     if name not in MODELS:
-        raise ValueError(f"model: unknown {name!r}; known are {', '.join(sorted(MODELS))}")
+        raise InputError(f"model: unknown {name!r}; known are {', '.join(sorted(MODELS))}")
     return MODELS[name]

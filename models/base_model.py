@@ -27,7 +27,7 @@ class BaseModel(nn.Module):
 
     def __init__(self, statistics: LabelStatistics):
         super().__init__()
-        for name in ("six_mean", "six_std", "verts_mean", "verts_std"):
+        for name in ("six_mean", "six_std", "verts_mean", "verts_basis"):
             self.register_buffer(name, torch.as_tensor(getattr(statistics, name)).clone())
 
     @staticmethod
@@ -54,6 +54,12 @@ class BaseModel(nn.Module):
     def pixels(self, batch: Batch, window: str) -> torch.Tensor:
         """A window of the batch as (B, 3, S, S) float32 in -1..1."""
         return batch[window].float() / 127.5 - 1.0
+
+    def window_landmarks(self, batch: Batch, window: str) -> torch.Tensor:
+        """(B, 68, 2) the batch's 68 points in a window, from -1 to 1 across it."""
+        affine = batch[f"{window}_affine"]
+        points = batch["landmarks68"] @ affine[:, :, :2].transpose(1, 2) + affine[:, None, :, 2]
+        return points * (2.0 / batch[window].shape[-1]) - 1.0
 
     def whiten_pose(self, batch: Batch) -> torch.Tensor:
         """(B, 6) the batch's 6DoF labels in units of the training labels' deviations."""

@@ -1,33 +1,58 @@
 """From a checkpoint back to a model."""
 
-from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from models import get_model_class
 from models.base_model import BaseModel
-from util.checkpoint import unpack_arrays
+from util.checkpoint import load_checkpoint, unpack_arrays
 from util.mesh import Topology
 from util.statistics import LabelStatistics
 
 
-def load_model(checkpoint: Mapping[str, Any]) -> BaseModel:
-    """The trained model, with its averaged weights where the run kept them. See util.checkpoint.load_checkpoint."""
-    model = untrained_model(checkpoint)
-    averaged = checkpoint["averaged"]
-    if averaged is None:
-        model.load_state_dict(checkpoint["model"])
-    else:
-        weights = {name.removeprefix("module."): value for name, value in averaged.items() if name != "n_averaged"}
-        model.load_state_dict(weights)
-    return model
+@dataclass(frozen=True)
+class TrainedRun:
+    """What a checkpoint says of its run: its options as plain types, what its meshes share, its labels' statistics,
+    the camera (projection (4, 4), image_size width and height), the digest of its split, and the whole state."""
+
+    path: Path
+    options: dict[str, Any]
+    topology: Topology
+    statistics: LabelStatistics
+    projection: np.ndarray
+    image_size: tuple[int, int]
+    split_digest: str
+    state: dict[str, Any]
+
+    def untrained_model(self) -> BaseModel:
+        """The model as its run found it before the first step: drawn with the run's seed."""
+        torch.manual_seed(self.options["seed"])
+        return get_model_class(self.options["model"]).build(self.options, self.topology, self.statistics)
+
+    def model(self) -> BaseModel:
+        """The trained model, with its averaged weights where the run kept them."""
+        model = self.untrained_model()
+        weights = self.state["averaged"] or self.state["model"]
+        model.load_state_dict(
+            {key.removeprefix("module."): value for key, value in weights.items() if key != "n_averaged"}
+        )
+        return model
 
 
-def untrained_model(checkpoint: Mapping[str, Any]) -> BaseModel:
-    """The same model as its run found it before the first step: drawn with the run's seed."""
-    options = checkpoint["options"]
-    topology = unpack_arrays(Topology, checkpoint["topology"])
-    statistics = unpack_arrays(LabelStatistics, checkpoint["statistics"])
-    torch.manual_seed(options["seed"])
-    return get_model_class(options["model"]).build(options, topology, statistics)
+def read_run(path: Path) -> TrainedRun:
+    """Reads a checkpoint that step02 wrote. Raises FileNotFoundError or InputError as load_checkpoint does."""
+    state = load_checkpoint(path)
+    return TrainedRun(
+        path,
+        state["options"],
+        unpack_arrays(Topology, state["topology"]),
+        unpack_arrays(LabelStatistics, state["statistics"]),
+        state["projection"].numpy(),
+        tuple(state["image_size"]),
+        state["split_digest"],
+        state,
+    )

@@ -1,6 +1,7 @@
 """What the two regression methods share: options, targets, losses and the way back to mesh and pose."""
 
 import argparse
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -10,11 +11,14 @@ from torch.nn import functional
 
 from models.backbones import RESNETS, draw_normal, resnet
 from models.base_model import BaseModel, Batch, Outputs
+from util.errors import InputError
 from util.mesh import Topology
 from util.statistics import LabelStatistics
 
 # Vertices are regressed in decimetres, in which a face spans about -1..1 (published baseline).
 DECIMETRES = 10.0
+# Width of the layer that reads the 68 points.
+LANDMARK_FEATURES = 256
 
 # The recipe of the published WCPA Track 2 baseline.
 PUBLISHED = {
@@ -30,10 +34,12 @@ PUBLISHED = {
     "initialisation": "normal",
     "pooling": "average",
     "start": "random",
+    "shape_components": 0,
     "loss_verts_weight": 5.0,
     "loss_6dof_weight": 1.0,
+    "read_landmarks": False,
 }
-# Ours: learns from far fewer images. benchmarks/presets.py compares the two.
+# Ours: learns from far fewer images.
 STANDARD = {
     **PUBLISHED,
     "batch_size": 32,
@@ -48,9 +54,12 @@ STANDARD = {
     "initialisation": "he",
     "pooling": "grid",
     "start": "mean",
+    "shape_components": 60,
     "mirror": 0.5,
     "light": 0.5,
-    "box_jitter": 0.04,
+    "box_jitter": 0.1,
+    "landmark_noise": 0.005,
+    "read_landmarks": True,
 }
 
 
@@ -69,18 +78,34 @@ class RegressionModel(BaseModel):
         initialisation: str = "he",
         pooling: str = "grid",
         start: str = "mean",
+        shape_components: int = 60,
+        read_landmarks: bool = True,
         loss_verts_weight: float = 5.0,
         loss_6dof_weight: float = 1.0,
     ):
         super().__init__(statistics)
+        for name, value in (("loss_verts_weight", loss_verts_weight), ("loss_6dof_weight", loss_6dof_weight)):
+            if not 0 <= value < math.inf:
+                raise InputError(f"--{name}: wanted a number from 0 up, got {value}")
+        if shape_components < 0:
+            raise InputError(f"--shape_components: wanted 0 or more, got {shape_components}")
         self.loss_verts_weight, self.loss_6dof_weight = loss_verts_weight, loss_6dof_weight
         self.branches, features = nn.ModuleDict(), 0
         for window in self.windows:
             self.branches[window], features = resnet(backbone, initialisation, pooling)
-        self.verts_layer, self.six_layer = nn.Linear(features, self.verts_mean.numel()), nn.Linear(features, 6)
-        self.whitened = start == "mean"
+        # Made only where it is asked for, so that the published model is the published one.
+        self.landmark_layers = None
+        if read_landmarks:
+            numbers = 2 * 68 + 3
+            self.landmark_layers = nn.Sequential(
+                nn.BatchNorm1d(numbers), nn.Linear(numbers, LANDMARK_FEATURES), nn.ReLU()
+            )
+            features += LANDMARK_FEATURES
+        self.components = min(shape_components, len(self.verts_basis))
+        outputs = self.components or self.verts_mean.numel()
+        self.verts_layer, self.six_layer = nn.Linear(features, outputs), nn.Linear(features, 6)
         for layer in (self.verts_layer, self.six_layer):
-            if self.whitened:
+            if start == "mean":
                 nn.init.zeros_(layer.weight)
                 nn.init.zeros_(layer.bias)
             else:
@@ -88,12 +113,25 @@ class RegressionModel(BaseModel):
 
     @classmethod
     def build(cls, options: Mapping[str, Any], topology: Topology, statistics: LabelStatistics) -> "RegressionModel":
-        names = ("backbone", "initialisation", "pooling", "start", "loss_verts_weight", "loss_6dof_weight")
+        names = ("backbone", "initialisation", "pooling", "start", "shape_components", "read_landmarks")
+        names += ("loss_verts_weight", "loss_6dof_weight")
         return cls(statistics, **{name: options[name] for name in names})
 
     def features(self, batch: Batch, window: str) -> torch.Tensor:
-        """(B, features) of the window's branch."""
-        return self.branches[window](self.pixels(batch, window))
+        """(B, features) of the window's branch, with those of the 68 points where they are read."""
+        features = self.branches[window](self.pixels(batch, window))
+        if self.landmark_layers is None:
+            return features
+        return torch.cat([features, self.landmark_layers(self.landmark_numbers(batch))], dim=1)
+
+    def landmark_numbers(self, batch: Batch) -> torch.Tensor:
+        """(B, 139) the 68 points within their own box, from -1 to 1, then the box's centre and the logarithm of its
+        half side in the last window, which shows the whole image."""
+        points = self.window_landmarks(batch, self.windows[-1])
+        low, high = points.amin(dim=1), points.amax(dim=1)
+        centre, half = (low + high) / 2, ((high - low) / 2).amax(dim=1, keepdim=True)
+        within = (points - centre[:, None]) / half[:, None]
+        return torch.cat([within.flatten(1), centre, half.log()], dim=1)
 
     @staticmethod
     def add_options(group: argparse._ArgumentGroup) -> None:
@@ -114,19 +152,32 @@ class RegressionModel(BaseModel):
             "--start",
             choices=["mean", "random"],
             default="mean",
-            help="mean: outputs start at the training mean and count in the labels' deviations from it; "
-            "random: output layers are drawn like the others and give decimetres, as published",
+            help="output layers: zero, which with components is the training mean, or drawn like the published ones",
+        )
+        group.add_argument(
+            "--shape_components",
+            type=int,
+            default=60,
+            metavar="K",
+            help="regress so many principal components of the training shapes; 0 regresses the vertices, as published",
+        )
+        group.add_argument(
+            "--read_landmarks",
+            action=argparse.BooleanOptionalAction,
+            default=True,
+            help="tell the output layers where the 68 points lie, from which the windows are cut anyway",
         )
         group.add_argument("--loss_verts_weight", type=float, default=5.0, help="weight of the vertices' L1 loss")
         group.add_argument("--loss_6dof_weight", type=float, default=1.0, help="weight of the whitened 6DoF's L1 loss")
 
-    def outputs(self, verts_features: torch.Tensor, six_features: torch.Tensor) -> Outputs:
+    def outputs(self, shape_features: torch.Tensor, six_features: torch.Tensor) -> Outputs:
         """The two output layers on features (B, features)."""
-        verts = self.verts_layer(verts_features).float().unflatten(1, self.verts_mean.shape)
-        if self.whitened:
-            # Adam moves all outputs at one speed: in deviations, a mouth that opens by centimetres and a forehead
-            # that stays put are equally near.
-            verts = (self.verts_mean + self.verts_std * verts) * DECIMETRES
+        verts = self.verts_layer(shape_features).float()
+        if self.components:
+            # Adam moves all outputs at one speed: in deviations of the training shapes that speed fits.
+            offsets = verts @ self.verts_basis[: self.components].flatten(1)
+            verts = (self.verts_mean.flatten() + offsets) * DECIMETRES
+        verts = verts.unflatten(1, self.verts_mean.shape)
         return {"verts": verts, "6dof": self.six_layer(six_features).float()}
 
     def losses(self, outputs: Outputs, batch: Batch) -> dict[str, torch.Tensor]:

@@ -3,6 +3,7 @@
 import argparse
 import difflib
 import json
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -35,7 +36,9 @@ def number(kind: type, low: float | None = None, high: float | None = None) -> C
         try:
             value = kind(text)
         except ValueError:
-            raise argparse.ArgumentTypeError(f"wanted {kind.__name__}, got {text!r}") from None
+            value = math.nan
+        if not math.isfinite(value):
+            raise argparse.ArgumentTypeError(f"wanted {kind.__name__}, got {text!r}")
         if not (low is None or value >= low) or not (high is None or value <= high):
             bounds = f"{'' if low is None else low}..{'' if high is None else high}"
             raise argparse.ArgumentTypeError(f"wanted {kind.__name__} in {bounds}, got {text}")

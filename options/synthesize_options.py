@@ -16,7 +16,7 @@ def parse_synthesize_options(arguments: Sequence[str] | None = None) -> argparse
     parser.add_argument("--num_subjects", type=number(int, 5), default=40, metavar="N", help="labelled subjects")
     parser.add_argument("--num_test_subjects", type=number(int, 1), default=10, metavar="N", help="test subjects")
     parser.add_argument(
-        "--num_actions", type=number(int, 1), default=6, metavar="N", help="facial actions of each subject"
+        "--num_actions", type=number(int, 1, 12), default=6, metavar="N", help="facial actions of each subject"
     )
     parser.add_argument("--frames", type=number(int, 1), default=3, metavar="N", help="images of each action")
     parser.add_argument(

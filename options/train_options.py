@@ -57,8 +57,25 @@ def build_parser(model: str, preset: str) -> StepParser:
     group.add_argument(
         "--box_jitter", type=number(float, 0, 0.5), default=0.0, metavar="SHARE", help="shift and scale of the face box"
     )
+    group.add_argument(
+        "--landmark_noise",
+        type=number(float, 0, 0.5),
+        default=0.0,
+        metavar="SHARE",
+        help="deviation of noise on the 68 points, in sides of the face box",
+    )
     group.add_argument("--seed", type=number(int, 0), default=0, metavar="N", help="of weights, order and augmentation")
     group.add_argument("--debug", action="store_true", help="only the first 3,333 training and 1,111 validation images")
+    group.add_argument(
+        "--print_freq", type=number(int, 1), default=8192, metavar="IMAGES", help="how often losses go to TensorBoard"
+    )
+    group.add_argument(
+        "--save_latest_freq",
+        type=number(int, 1),
+        default=40960,
+        metavar="IMAGES",
+        help="how often latest.pt is written within an epoch",
+    )
     group.add_argument(
         "--num_pictures", type=number(int, 0), default=4, metavar="N", help="validation images drawn each epoch"
     )

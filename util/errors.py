@@ -1,5 +1,6 @@
 """Mistakes of the user's, and how a step script tells them."""
 
+import signal
 import sys
 from collections.abc import Callable
 
@@ -11,8 +12,9 @@ class InputError(ValueError):
 def run_step(main: Callable[[], None]) -> None:
     """Runs a step script's main function; a user's mistake ends in one line and exit status 1, no traceback.
 
-    Anything else that goes wrong is ours, and keeps its traceback.
+    Anything else that goes wrong is ours, and keeps its traceback. SIGTERM ends a step as Ctrl-C does.
     """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         main()
     except (InputError, OSError) as error:

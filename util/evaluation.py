@@ -1,17 +1,15 @@
 """From a model and a data set to predictions and figures."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from util.interrupt import ignore_interrupt
+from util.loader import Batch, in_order, load_batches
 from util.metrics import MILLIMETRES, image_metrics
-
-Batch = dict[str, torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -26,23 +24,23 @@ class Evaluation:
 
 
 def predict(
-    model: torch.nn.Module, dataset: Dataset, device: torch.device, batch_size: int, num_workers: int, title: str
+    model: torch.nn.Module,
+    dataset: Dataset,
+    indices: Sequence[int],
+    device: torch.device,
+    batch_size: int,
+    num_workers: int,
+    title: str,
 ) -> Iterator[tuple[Batch, dict[str, torch.Tensor], np.ndarray, np.ndarray]]:
-    """Runs a model over a data set in its order, in evaluation mode and with a progress bar.
+    """Runs a model over the items of a data set with these indices, in evaluation mode and with a progress bar.
 
     Yields the batch and the model's outputs, on the device, then verts (B, N, 3) and R_t (B, 4, 4) as float32 arrays.
     """
-    loader = DataLoader(
-        dataset,
-        batch_size,
-        num_workers=num_workers,
-        pin_memory=device.type == "cuda",
-        worker_init_fn=ignore_interrupt,
-    )
+    batches = in_order(indices, batch_size)
     model.eval()
     with torch.inference_mode():
-        for batch in tqdm(loader, desc=title, unit="batch", leave=False):
-            batch = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
+        loaded = load_batches(dataset, batches, num_workers, device)
+        for batch in tqdm(loaded, total=len(batches), desc=title, unit="batch", leave=False):
             outputs = model(batch)
             verts, R_t = model.reconstruct(outputs, batch)
             yield batch, outputs, verts.cpu().numpy(), R_t.cpu().numpy()
@@ -63,7 +61,9 @@ def evaluate(
     losses: dict[str, float] = {}
     metrics: dict[str, list[np.ndarray]] = {}
     vertex_errors = np.zeros(())
-    for batch, outputs, verts, R_t in predict(model, dataset, device, batch_size, num_workers, title):
+    for batch, outputs, verts, R_t in predict(
+        model, dataset, range(len(dataset)), device, batch_size, num_workers, title
+    ):
         for name, loss in model.losses(outputs, batch).items():
             losses[name] = losses.get(name, 0.0) + float(loss) * len(verts) / len(dataset)
         true_verts, true_R_t = batch["verts"].cpu().numpy(), batch["R_t"].cpu().numpy()

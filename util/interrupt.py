@@ -22,8 +22,3 @@ class StopRequest:
         if self.asked and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.asked = True
-
-
-def ignore_interrupt(worker: int) -> None:
-    """For loader workers: Ctrl-C reaches them too, but it is the main process that ends them."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

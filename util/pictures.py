@@ -33,10 +33,11 @@ def overlay_mesh(
     """
     height, width = image.shape[:2]
     screen = screen_vertices(transform(verts, R_t), projection, width, height)
+    distance = -screen[:, 2]
     # The light wants depth in the pixels of x and y: one focal length of pixels is one distance of the face.
     screen[:, 2] *= projection[0, 0] * width / 2 / max(abs(float(R_t[3, 2])), 1e-3)
     # Screen y points down, which turns triangles inside out: the other way round they face the camera again.
-    drawn = LIGHT(screen, np.ascontiguousarray(triangles[:, ::-1]), image)
+    drawn = LIGHT(screen, np.ascontiguousarray(triangles[:, ::-1]), image, w=distance)
     return cv2.addWeighted(drawn, MESH_OPACITY, image, 1 - MESH_OPACITY, 0)
 
 
@@ -56,7 +57,7 @@ def draw_landmarks(image: np.ndarray, points: np.ndarray, color: tuple[int, int,
 
 def draw_box(image: np.ndarray, box: np.ndarray, color: tuple[int, int, int] = (255, 200, 40)) -> np.ndarray:
     """A box (left, top, right, bottom) over a copy of the image."""
-    left, top, right, bottom = (round(float(edge)) for edge in box)
+    left, top, right, bottom = (round(float(edge) - 0.5) for edge in box)
     thickness = max(1, round(image.shape[0] / 400))
     return cv2.rectangle(image.copy(), (left, top), (right, bottom), color, thickness)
 

@@ -32,6 +32,10 @@ class RunLog:
         """One JSON object a line to metrics.jsonl, and its numbers to TensorBoard."""
         with open(self.folder / "metrics.jsonl", "a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **line}) + "\n")
+        self.scalars(line, step)
+
+    def scalars(self, line: dict[str, float], step: int) -> None:
+        """Numbers to TensorBoard alone."""
         for name, value in line.items():
             self.board.add_scalar(name, value, step)
 

@@ -88,10 +88,6 @@ def label(**changes):
     return {**good, **changes}
 
 
-def turned(R_t):
-    return R_t
-
-
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -133,10 +129,11 @@ HEADER = "subject_id,facial_action,img_id\n"
         (HEADER + "1,a\n", "line 2: wanted three non-empty"),
         (HEADER + "1,../../etc,2\n", "without path separators"),
         (HEADER + "1,a,1\n1,a,1\n", "1 repeated"),
+        (HEADER + "1,\udcff,1\n", "wanted a csv in UTF-8"),
     ],
 )
 def test_bad_lists_are_told(tmp_path, text, message):
-    (tmp_path / "list.csv").write_text(text)
+    (tmp_path / "list.csv").write_text(text, encoding="utf-8", errors="surrogateescape")
     with pytest.raises(ValueError, match=message) as error:
         read_sample_list(tmp_path / "list.csv")
     assert "list.csv" in str(error.value)

@@ -18,7 +18,7 @@ STATISTICS = LabelStatistics(
     np.float32([0.1, -0.1, 0.05, 0.01, -0.02, -0.5]),
     np.float32([0.3, 0.3, 0.1, 0.02, 0.05, 0.06]),
     RANDOM.normal(0, 0.05, (NUM_VERTICES, 3)).astype(np.float32),
-    np.full((NUM_VERTICES, 3), 0.01, np.float32),
+    RANDOM.normal(0, 0.002, (10, NUM_VERTICES, 3)).astype(np.float32),
 )
 TOPOLOGY = Topology(
     STATISTICS.verts_mean, np.int32([[0, 1, 2]]), np.zeros(68, np.int64), np.arange(NUM_VERTICES, dtype=np.int64)
@@ -42,6 +42,7 @@ def make_batch(model):
     poses = pose_from_6dof(STATISTICS.six_mean + random.normal(0, 0.1, (BATCH, 6))).astype(np.float32)
     verts = STATISTICS.verts_mean + random.normal(0, 0.01, (BATCH, NUM_VERTICES, 3)).astype(np.float32)
     labels = {"verts": torch.from_numpy(verts.astype(np.float32)), "R_t": torch.from_numpy(poses)}
+    labels["landmarks68"] = torch.from_numpy(random.uniform(0, SIZE, (BATCH, 68, 2)).astype(np.float32))
     return {**windows, **affines, **labels, "index": torch.arange(BATCH)}
 
 
@@ -106,6 +107,44 @@ def test_regression_losses_by_hand():
     losses = model.losses(off, batch)
     assert losses["verts"].item() == pytest.approx(0.5, rel=1e-5)
     assert losses["6dof"].item() == pytest.approx(1.0, rel=1e-5)
+
+
+def test_landmarks_go_from_image_to_window():
+    model = build("direct")
+    # a window of 32 pixels that shows the image twice as large from (10, 20) on
+    affine = torch.tensor([[[2.0, 0, -20], [0, 2, -40]]])
+    batch = {"whole": torch.zeros(1, 3, SIZE, SIZE), "whole_affine": affine}
+    batch["landmarks68"] = torch.tensor([[[10.0, 20], [26, 36], [18, 28]]])
+    assert model.window_landmarks(batch, "whole").tolist() == [[[-1, -1], [1, 1], [0, 0]]]
+
+
+def test_landmark_numbers_by_hand():
+    model = build("dual_resnet")
+    batch = {"global": torch.zeros(1, 3, SIZE, SIZE), "global_affine": torch.tensor([[[0.5, 0, 0], [0, 0.5, 0]]])}
+    points = torch.zeros(1, 68, 2)
+    points[0, 0], points[0, 1] = torch.tensor([16.0, 16]), torch.tensor([48.0, 32])
+    points[0, 2:] = torch.tensor([32.0, 24])
+    numbers = model.landmark_numbers({**batch, "landmarks68": points})[0]
+    # in the window from -1 to 1 the box goes from (-0.5, -0.5) to (0.5, 0): centre (0, -0.25), half side 0.5
+    assert numbers[:6].tolist() == [-1, -0.5, 1, 0.5, 0, 0]
+    assert numbers[136:].tolist() == pytest.approx([0, -0.25, np.log(0.5)])
+
+
+def test_bad_weights_are_told():
+    with pytest.raises(ValueError, match="--loss_verts_weight: wanted a number from 0 up, got nan"):
+        MODELS["direct"](STATISTICS, loss_verts_weight=float("nan"))
+    with pytest.raises(ValueError, match="--shape_components: wanted 0 or more, got -1"):
+        MODELS["direct"](STATISTICS, shape_components=-1)
+
+
+def test_shape_components_are_added_to_the_mean():
+    model = build("dual_resnet").eval()
+    with torch.no_grad():
+        model.verts_layer.bias[3] = 2.0
+    batch = make_batch(model)
+    verts, _ = model.reconstruct(model(batch), batch)
+    expected = STATISTICS.verts_mean + 2 * STATISTICS.verts_basis[3]
+    np.testing.assert_allclose(verts[0].detach(), expected, atol=1e-7)  # float32
 
 
 def test_published_initialisation():

@@ -32,7 +32,7 @@ def test_mistakes_are_refused(parse, capsys):
     assert "did you mean --data_root" in refuse(capsys, parse, [*ROOT, "--data_rot", "y"])
     assert "known are" in refuse(capsys, parse, [*ROOT, "--zzz"])
     assert "unknown option --data_r" in refuse(capsys, parse, ["--data_root", "x", "--data_r", "y"])  # no abbreviations
-    assert "wanted int in 0.." in refuse(capsys, parse, [*ROOT, "--num_workers", "-1"]).replace("in 1..", "in 0..")
+    assert "wanted int in " in refuse(capsys, parse, [*ROOT, "--num_workers", "-1"])
 
 
 @pytest.mark.parametrize("parse", PARSERS.values(), ids=PARSERS)
@@ -70,6 +70,10 @@ def test_the_published_preset_is_the_published_baseline():
         "backbone": "resnet18",
         "initialisation": "normal",
         "start": "random",
+        "pooling": "average",
+        "shape_components": 0,
+        "read_landmarks": False,
+        "landmark_noise": 0.0,
         "loss_verts_weight": 5.0,
         "loss_6dof_weight": 1.0,
         "mirror": 0.0,

@@ -48,7 +48,7 @@ def test_preparation_writes_the_cache(prepared, tmp_path, wcpa_root):
     cache = tmp_path / "cache"
     with np.load(cache / "label_mean_std.npz") as labels:
         assert labels["label_6dof_mean"].shape == labels["label_6dof_std"].shape == (6,)
-        assert labels["verts_mean"].shape == labels["verts_std"].shape == (99, 3)
+        assert labels["verts_mean"].shape == labels["verts_basis"].shape[1:] == (99, 3)
     with np.load(cache / "topology.npz") as arrays:
         assert arrays["template"].shape == (99, 3)
     rows = [row for name in ("train", "val") for row in csv.DictReader(open_text(cache / f"{name}_list.csv"))]
@@ -156,6 +156,9 @@ def test_evaluation_and_submission(trained, tmp_path, run_script, data_root):
     assert (submission[:, -1] < 0).all()
     assert sorted(path.name for path in (tmp_path / "output").iterdir()) == ["my_submission.npy", "tiny"]
 
+    (root.root / "resources/example_submission.npy").write_bytes(b"short")
+    status, text = run_script(step04_make_submission, *trained, *out)
+    assert (status, "example_submission.npy: " in text) == (1, True)
     np.save(root.root / "resources/example_submission.npy", np.zeros((5, 309), np.float32))
     status, text = run_script(step04_make_submission, *trained, *out)
     assert status == 1
@@ -205,6 +208,34 @@ def test_a_loss_that_is_not_finite_names_its_images(prepared, tmp_path, run_scri
     assert status == 1
     assert "the loss is" in text
     assert "/01_Neutral/" in text or "/02_Smile/" in text
+
+
+def test_another_split_is_neither_scored_nor_resumed(trained, tmp_path, run_script, data_root):
+    arguments = ["--data_root", data_root, "--cache_dir", tmp_path / "cache", "--num_workers", 0]
+    assert run_script(step01_preparation, *arguments, "--fold", 1)[0] == 0
+    status, text = run_script(step03_eval, *trained, "--output_dir", tmp_path / "output", "--split", "val")
+    assert (status, "was trained on another split" in text) == (1, True)
+    status, text = run_script(step02_train, *trained, *TINY, "--resume")
+    assert (status, "got another split in the cache" in text) == (1, True)
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_sample_that_breaks_later_is_one_message_from_any_process(prepared, tmp_path, run_script, num_workers):
+    root = WcpaRoot(prepared[1])
+    for sample in root.samples("train"):
+        root.image_path(sample).unlink()
+    run = [*prepared, "--checkpoints_dir", tmp_path / "checkpoints", "--name", "broken"]
+    status, text = run_script(step02_train, *run, *TINY, "--num_workers", num_workers)
+    assert status == 1
+    assert "Traceback" not in text
+    assert "_ar.jpg" in text.splitlines()[-1]
+
+
+def test_a_damaged_cache_is_told(prepared, tmp_path, run_script):
+    (tmp_path / "cache" / "topology.npz").write_bytes(b"PK")
+    run = [*prepared, "--checkpoints_dir", tmp_path / "checkpoints", "--name", "tiny"]
+    status, text = run_script(step02_train, *run, *TINY)
+    assert (status, "is damaged" in text) == (1, True)
 
 
 def test_mistakes_after_preparation_end_in_one_message(trained, tmp_path, run_script, data_root):

@@ -51,8 +51,16 @@ def test_no_gpu_is_told_in_one_line():
         assert "no GPU found" in line
 
 
-def test_precision_trial_decides():
-    assert bfloat16_is_faster(torch.device("cpu")) in (True, False)
+@pytest.mark.parametrize(("float32_seconds", "faster"), [(2.0, True), (0.5, False)])
+def test_precision_trial_decides(monkeypatch, float32_seconds, faster):
+    clock = [0.0]
+
+    def convolve(image, weight, padding):
+        clock[0] += 1.0 if image.dtype == torch.bfloat16 else float32_seconds
+
+    monkeypatch.setattr("util.device.functional.conv2d", convolve)
+    monkeypatch.setattr("util.device.time.perf_counter", lambda: clock[0])
+    assert bfloat16_is_faster(torch.device("cpu")) is faster
 
 
 def test_signals_ask_and_handlers_come_back():
