@@ -26,10 +26,10 @@ DEMO_RUN := $(DEMO_STEP) --name demo --gpu_ids 0 --checkpoints_dir $(DEMO)/check
 
 demo: setup
 	rm -rf $(DEMO)
-	$(BIN)/python step00_synthesize.py --data_root $(DEMO)/data --num_subjects 100 --num_test_subjects 10 \
-		--num_actions 3 --frames 2
+	$(BIN)/python step00_synthesize.py --data_root $(DEMO)/data --num_subjects 130 --num_test_subjects 10 \
+		--num_actions 4 --frames 1 --image_size 400
 	$(BIN)/python step01_preparation.py $(DEMO_STEP)
-	$(BIN)/python step02_train.py $(DEMO_RUN) --img_size 112 --epochs 45
+	$(BIN)/python step02_train.py $(DEMO_RUN) --img_size 112 --batch_size 16 --epochs 32
 	$(BIN)/python step04_make_submission.py $(DEMO_RUN) --output_dir $(DEMO)/output
 	$(BIN)/python step03_eval.py $(DEMO_RUN) --output_dir $(DEMO)/output
 	$(BIN)/python step03_eval.py $(DEMO_RUN) --output_dir $(DEMO)/output --split val --references

@@ -5,6 +5,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
+import cv2
 import numpy as np
 
 from data.wcpa import SampleId, WcpaRoot
@@ -76,6 +77,7 @@ def check_samples(root: WcpaRoot, samples: list[SampleId], expected: Expected, n
     if num_workers == 0:
         yield from map(check, samples)
         return
+    cv2.setNumThreads(0)  # its threads do not survive the fork
     with ProcessPoolExecutor(num_workers) as pool:
         yield from pool.map(check, samples, chunksize=16)
 

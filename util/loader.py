@@ -38,7 +38,6 @@ def _start_worker(worker: int) -> None:
     """Signals reach a whole process group, but it is the main process that ends the workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    cv2.setNumThreads(1)
 
 
 def load_batches(
@@ -48,6 +47,8 @@ def load_batches(
 
     Raises InputError or OSError as reading an item did, whatever process it happened in.
     """
+    # OpenCV's threads do not survive a fork: a worker that called on them would wait for ever.
+    cv2.setNumThreads(0)
     loader = DataLoader(
         _Guarded(dataset),
         batch_sampler=batches,

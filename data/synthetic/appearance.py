@@ -273,11 +273,11 @@ def _ring_noise(rng: np.random.Generator, angle: np.ndarray, cells: int) -> np.n
 
 
 def paint_teeth(rng: np.random.Generator, positions: np.ndarray) -> np.ndarray:
-    """(T, T, 4) teeth texture from the canonical positions (T, T, 3) of its texels: enamel, gaps and gums."""
+    """(T, T, 4) teeth texture from the canonical positions (T, T, 3) of its texels: enamel, dark in the gaps."""
     enamel = to_linear(np.array([0.86, 0.82, 0.74]) * rng.uniform(0.8, 1.05))
     across = positions[..., 0]
     width = 0.0075
-    gap = np.abs(((across / width) % 1.0) - 0.0)
+    gap = (across / width) % 1.0
     gap = np.minimum(gap, 1.0 - gap)
     tone = 0.55 + 0.45 * np.clip(gap / 0.10, 0.0, 1.0)
     albedo = enamel * tone[..., None]

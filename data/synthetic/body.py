@@ -8,9 +8,9 @@ from scipy.interpolate import PchipInterpolator
 from data.synthetic.sculpture import EYE_RADIUS
 
 EYE_UV_SCALE = 0.5  # uv radius of the point at `angle` from the gaze axis: EYE_UV_SCALE * sin(angle / 2)
-IRIS_ANGLE = float(np.arcsin(0.0059 / EYE_RADIUS))  # the iris has a radius of 5.9 mm
-IRIS_UV_RADIUS = EYE_UV_SCALE * float(np.sin(IRIS_ANGLE / 2))
 
+# Radians from the gaze axis at which the cornea's bulge ends: a tenth beyond an iris with a radius of 5.9 mm
+_CORNEA_ANGLE = 1.1 * float(np.arcsin(0.0059 / EYE_RADIUS))
 _CORNEA_HEIGHT = 0.0006  # metres that the middle of the cornea stands out of the eyeball's sphere
 # Row of teeth: arch half width and depth, height of the crown at the front, metres; teeth in all
 _ARCH_WIDTH, _ARCH_DEPTH, _CROWN, _TEETH = 0.0265, 0.0330, 0.0095, 12
@@ -61,12 +61,12 @@ def eyeball(rows: int = 25, columns: int = 40) -> Solid:
     """An eyeball of radius 1 about the origin that looks along +z, with the bulge of the cornea.
 
     uv: the gaze axis is (0.5, 0.5), the angle a from it lies at the radius EYE_UV_SCALE * sin(a / 2); u goes with
-    +x, v against +y. The iris ends at IRIS_UV_RADIUS.
+    +x, v against +y.
     """
     angle = np.pi * np.linspace(0.0, 1.0, rows) ** 1.3
     turn = np.arange(columns) * (2 * np.pi / columns)
     angle, turn = np.meshgrid(angle, turn, indexing="ij")
-    bulge = _CORNEA_HEIGHT / EYE_RADIUS * np.clip(1 - (angle / (1.1 * IRIS_ANGLE)) ** 2, 0.0, 1.0) ** 1.5
+    bulge = _CORNEA_HEIGHT / EYE_RADIUS * np.clip(1 - (angle / _CORNEA_ANGLE) ** 2, 0.0, 1.0) ** 1.5
     radius = 1.0 + bulge
     vertices = np.stack(
         [radius * np.sin(angle) * np.cos(turn), radius * np.sin(angle) * np.sin(turn), radius * np.cos(angle)], axis=-1
@@ -82,7 +82,10 @@ def eyeball(rows: int = 25, columns: int = 40) -> Solid:
 
 
 def teeth(upper: bool, columns: int = 97, rows: int = 7) -> Solid:
-    """A row of teeth on its arch, gums included. uv: u along the arch from -x to +x, v from top to bottom."""
+    """A row of teeth on its arch, from the gums to the cutting edges.
+
+    uv: u along the arch from -x to +x, v from top to bottom
+    """
     edge, front = _UPPER_TEETH if upper else _LOWER_TEETH
     shrink = 1.0 if upper else 0.93
     along = np.linspace(-1.0, 1.0, columns)

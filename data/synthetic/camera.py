@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from data.synthetic.noise import to_srgb
+
 # Linear light 0..WHITE to 8-bit sRGB by a table; a soft shoulder above KNEE keeps highlights from clipping hard.
 WHITE = 4.0
 KNEE = 0.7
@@ -59,8 +61,7 @@ def _tone_table() -> np.ndarray:
     light = np.linspace(0.0, WHITE, TABLE_SIZE)
     over = np.maximum(light - KNEE, 0.0) / (1.0 - KNEE)
     shown = np.where(light < KNEE, light, KNEE + (1.0 - KNEE) * (1.0 - np.exp(-over)))
-    srgb = np.where(shown <= 0.0031308, shown * 12.92, 1.055 * np.maximum(shown, 0.0031308) ** (1 / 2.4) - 0.055)
-    return (255.0 * srgb).astype(np.float32)
+    return (255.0 * to_srgb(shown)).astype(np.float32)
 
 
 _TONES = _tone_table()

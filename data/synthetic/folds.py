@@ -7,8 +7,8 @@ from scipy.spatial import cKDTree
 
 from data.synthetic.body import grid_triangles
 from data.synthetic.expression import LID_LOWER_SHARE
+from data.synthetic.geometry import polygon_distance, smooth_step
 from data.synthetic.head import FineHead
-from data.synthetic.regions import polygon_distance, smooth_step
 from data.synthetic.sculpture import EYE_CENTRE, EYE_RADIUS, LID_THICKNESS
 
 _LID_REACH = 0.022  # metres around the margin in which skin moves with the lids
@@ -19,6 +19,8 @@ _LID_ROWS = (0.0007, -0.0012)  # metres off the eyeball's surface of the rows be
 # Rows behind the lips: metres back and away from their line, and how much wider than it
 _MOUTH_ROWS = ((0.0018, 0.0001, 1.0), (0.0050, 0.0045, 1.08), (0.0115, 0.0105, 1.25))
 _LOWER_FOLD = 0.75  # the rows behind the lower lip go less far from its line by this
+_COVER_REACH, _COVER_STEPS = 0.015, 16  # metres from the inner lines up to which skin covers the rows; samples of it
+_COVER_AHEAD, _COVER_THICKNESS = 0.0025, 0.0012  # metres that a row looks farther along the lip, and stays behind it
 _LIP_REACH = 0.006  # metres about the inner lines in which lips that meet give way
 _BAG_DEPTH = 0.035  # metres that the mouth goes back behind the last row
 _BAG_ROWS = 4
@@ -146,10 +148,9 @@ def _margins(margin: np.ndarray, half: int, x: np.ndarray) -> tuple[np.ndarray, 
     turn = np.arctan2(margin[:, 1], margin[:, 2])
     upper = slice(0, half + 1)
     lower = np.r_[0, len(margin) - 1 : half - 1 : -1]
-    x_margin = np.abs(margin[:, 0]) * np.sign(margin[:, 0])
     return (
-        np.interp(x, np.maximum.accumulate(x_margin[upper]), turn[upper]),
-        np.interp(x, np.maximum.accumulate(x_margin[lower]), turn[lower]),
+        np.interp(x, np.maximum.accumulate(margin[upper, 0]), turn[upper]),
+        np.interp(x, np.maximum.accumulate(margin[lower, 0]), turn[lower]),
     )
 
 
@@ -160,12 +161,14 @@ class MouthSystem:
     loop: (L,) inner line, from the right corner over the upper lip; start: index of the first fold vertex
     near (K,), follows (K,), share (K,): skin vertices that give way with the line when lips meet, the place in the
         loop that each follows, and how far, 0..1
+    cover: (L, _COVER_STEPS) the skin vertices from each place of the line straight up or down over its lip
     """
 
     loop: np.ndarray
     near: np.ndarray
     follows: np.ndarray
     share: np.ndarray
+    cover: np.ndarray
     start: int
     triangles: np.ndarray
     bag_triangles: np.ndarray
@@ -177,10 +180,14 @@ class MouthSystem:
         half = len(loop) // 2
         places = head.vertices[loop]
         away, nearest = np.full(len(head.vertices), np.inf), np.zeros(len(head.vertices), dtype=np.int64)
+        cover = np.zeros((len(loop), _COVER_STEPS), dtype=np.int64)
+        steps = np.linspace(0.0, _COVER_REACH, _COVER_STEPS)
         for side, part in ((1, np.arange(half + 1)), (-1, np.r_[half : len(loop), 0])):
             mine = np.nonzero((side * head.lip_side > 0) & (head.vertices[:, 2] > 0.02))[0]
             away[mine], found = cKDTree(places[part]).query(head.vertices[mine])
             nearest[mine] = part[found]
+            column = places[part, None, :2] + np.stack([0.0 * steps, side * steps], axis=1)
+            cover[part] = mine[cKDTree(head.vertices[mine, :2]).query(column)[1]]
         away[loop], nearest[loop] = 0.0, np.arange(len(loop))
         near = np.nonzero(away < 2.5 * _LIP_REACH)[0]
         rows = len(_MOUTH_ROWS)
@@ -193,7 +200,7 @@ class MouthSystem:
         uv = np.stack([0.5 + size * np.cos(turn), 0.5 - size * np.sin(turn)], axis=-1)
         share = np.exp(-((away[near] / _LIP_REACH) ** 2)).astype(np.float32)
         bag_uv = uv.reshape(-1, 2).astype(np.float32)
-        return cls(loop, near, nearest[near], share, start, triangles, bag, bag_uv)
+        return cls(loop, near, nearest[near], share, cover, start, triangles, bag, bag_uv)
 
     @property
     def fold_sources(self) -> np.ndarray:
@@ -232,10 +239,17 @@ class MouthSystem:
         away = np.sin(np.arange(size) * (2 * np.pi / size))[:, None].astype(np.float32)
         middle = line[:, :1].mean()
         c, s = np.cos(pitch)[:, None], np.sin(pitch)[:, None]
+        local = skin[self.cover] - line[:, None]
+        height = (c * local[..., 1] + s * local[..., 2]) * np.sign(away)
+        depth = c * local[..., 2] - s * local[..., 1]
         rows = []
         for back, off, wide in _MOUTH_ROWS:
             sideways = (wide - 1.0) * (line[:, :1] - middle)
-            y, z = off * away * np.where(away < 0, _LOWER_FOLD, 1.0).astype(np.float32), -back
+            y = off * away * np.where(away < 0, _LOWER_FOLD, 1.0).astype(np.float32)
+            # thin or rolled-in lips: no row comes through the skin that it lies behind
+            covering = height < np.abs(y) + np.float32(_COVER_AHEAD)
+            skin_depth = np.where(covering, depth, np.float32(np.inf)).min(axis=1, keepdims=True)
+            z = np.minimum(np.float32(-back), skin_depth - np.float32(_COVER_THICKNESS))
             rows.append(line + np.concatenate([sideways, c * y - s * z, s * y + c * z], axis=1))
         last = rows[-1]
         end = last.mean(axis=0) - np.array([0.0, 0.0, _BAG_DEPTH], np.float32)

@@ -22,10 +22,20 @@ from data.synthetic.scene import draw_setting, render
 from data.synthetic.shape import FaceModel, procedural_face
 from data.synthetic.subject import make_subject
 from util.camera import WCPA_PROJECTION, project, transform
+from util.errors import InputError
 from util.mesh import write_obj
 from util.pose import pose_from_6dof, pose_to_6dof
 
-MIN_IMAGE_SIZE = 64
+# What generate_data_root takes: lowest and highest value
+LIMITS = {
+    "num_subjects": (1, 100_000),
+    "num_test_subjects": (0, 100_000),
+    "num_actions": (1, len(sweep.ACTIONS)),
+    "frames": (1, sweep.SEQUENCE_LENGTH),
+    "image_size": (64, 4096),
+    "seed": (0, 2**63 - 1),
+    "num_workers": (0, 1024),
+}
 # One thread a worker: faster with many workers, and sums come out the same wherever they are made.
 THREAD_LIMITS = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 # The face may come this near to the border of the picture, as a share of half the picture.
@@ -73,12 +83,20 @@ def generate_data_root(
     all is done in this process, where the linear algebra's threads may change the last bit of a sum. All is written
     beside data_root and renamed at the end: an interrupted run leaves no data root.
 
-    Raises ValueError for an argument out of range, or where data_root exists and is not an empty folder.
+    Raises InputError for an argument out of range, or where data_root exists and is not an empty folder.
     """
-    _check(num_subjects, num_test_subjects, num_actions, frames, image_size, seed, num_workers)
+    _check(
+        num_subjects=num_subjects,
+        num_test_subjects=num_test_subjects,
+        num_actions=num_actions,
+        frames=frames,
+        image_size=image_size,
+        seed=seed,
+        num_workers=num_workers,
+    )
     data_root = Path(data_root)
     if data_root.exists() and (not data_root.is_dir() or any(data_root.iterdir())):
-        raise ValueError(f"{data_root}: wanted a new or empty folder for the data root, got one with contents")
+        raise InputError(f"{data_root}: wanted a new or empty folder for the data root, got one with contents")
     data_root.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{data_root.name}.partial-", dir=data_root.parent))
     try:
@@ -98,26 +116,11 @@ def generate_data_root(
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _check(
-    num_subjects: int,
-    num_test_subjects: int,
-    num_actions: int,
-    frames: int,
-    image_size: int,
-    seed: int,
-    num_workers: int,
-) -> None:
-    for name, value, low, high in (
-        ("num_subjects", num_subjects, 1, 100_000),
-        ("num_test_subjects", num_test_subjects, 0, 100_000),
-        ("num_actions", num_actions, 1, len(sweep.ACTIONS)),
-        ("frames", frames, 1, sweep.SEQUENCE_LENGTH),
-        ("image_size", image_size, MIN_IMAGE_SIZE, 8192),
-        ("seed", seed, 0, 2**63 - 1),
-        ("num_workers", num_workers, 0, 1024),
-    ):
+def _check(**arguments: int) -> None:
+    for name, value in arguments.items():
+        low, high = LIMITS[name]
         if not low <= value <= high:
-            raise ValueError(f"{name}: wanted {low}..{high}, got {value}")
+            raise InputError(f"{name}: wanted {low}..{high}, got {value}")
 
 
 def draw_subject_ids(count: int, seed: int) -> list[str]:

@@ -4,7 +4,7 @@ import numpy as np
 
 from data.synthetic import appearance, hair
 from data.synthetic.glasses import draw_glasses
-from data.synthetic.shape import FaceModel
+from data.synthetic.shape import FaceModel, skin_of
 
 GLASSES_SHARE = 0.15  # of people
 
@@ -17,7 +17,7 @@ def grow_all_hair(
     normals: dict[str, np.ndarray],
 ) -> tuple[tuple[hair.Strands, ...], float]:
     """Scalp hair, brows, lashes, beard and perhaps glasses, and how far the scalp shows the hair's colour (0..1)."""
-    skin = next(part for part in face.parts if part.name == "skin")
+    skin = skin_of(face)
     surface = hair.Surface(rest["skin"], normals["skin"], skin.triangles, rest["clothes"][::3], normals["clothes"][::3])
     palette = appearance.hair_palette(rng, look)
     groups = []

@@ -39,8 +39,8 @@ def to_linear(srgb: np.ndarray) -> np.ndarray:
 
 
 def to_srgb(linear: np.ndarray) -> np.ndarray:
-    """Linear light 0..1 to sRGB values, float32."""
-    linear = np.clip(linear, 0.0, 1.0).astype(np.float32)
+    """Linear light 0..1 to sRGB values, in the precision given."""
+    linear = np.clip(linear, 0.0, 1.0)
     return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * np.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055)
 
 

@@ -4,6 +4,7 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 
 from data.synthetic import chart
+from data.synthetic.geometry import polygon_distance, smooth_step
 from data.synthetic.head import FineHead
 from data.synthetic.sculpture import EYE_CENTRE
 from data.synthetic.template import BROW_LINE, lid_margin, lip_outline
@@ -13,11 +14,7 @@ _UV_ROWS = ((0, 0.0), (20, 0.065), (41, 0.16), (90, 0.48), (137, 0.82), (155, 0.
 _UV_CROWN = np.radians(60.0)  # above this angle from straight up the rows get shorter
 _UV_FRONT, _UV_FOCUS = 2.4, 0.8  # the larger, the more of the width the front of the head gets
 
-
-def smooth_step(value: np.ndarray, start: float, end: float) -> np.ndarray:
-    """0 at start, 1 at end, smooth in between."""
-    t = np.clip((value - start) / (end - start), 0.0, 1.0)
-    return t * t * (3 - 2 * t)
+_NECK = (0.060, 0.150)  # metres below the origin, in front, where the neck begins to follow the body and where it ends
 
 
 def unwrap(directions: np.ndarray, side: np.ndarray) -> np.ndarray:
@@ -33,22 +30,6 @@ def unwrap(directions: np.ndarray, side: np.ndarray) -> np.ndarray:
     rows = np.array(_UV_ROWS)
     down = PchipInterpolator(np.radians(rows[:, 0]), rows[:, 1])(polar)
     return np.stack([0.5 + side * across, down], axis=1).astype(np.float32)
-
-
-def polygon_distance(points: np.ndarray, polygon: np.ndarray, closed: bool = True) -> np.ndarray:
-    """(N,) distance of points (N, 2) to a polygon (P, 2); closed: negative inside."""
-    ends = np.roll(polygon, -1, axis=0) if closed else polygon[1:]
-    starts = polygon if closed else polygon[:-1]
-    nearest = np.full(len(points), np.inf)
-    inside = np.zeros(len(points), dtype=bool)
-    for a, b in zip(starts, ends, strict=True):
-        edge = b - a
-        along = np.clip((points - a) @ edge / (edge @ edge), 0.0, 1.0)
-        nearest = np.minimum(nearest, np.linalg.norm(points - a - along[:, None] * edge, axis=1))
-        if closed and a[1] != b[1]:
-            crosses = (a[1] > points[:, 1]) != (b[1] > points[:, 1])
-            inside ^= crosses & (points[:, 0] < a[0] + edge[0] * (points[:, 1] - a[1]) / edge[1])
-    return np.where(inside, -nearest, nearest)
 
 
 def _soft_inside(distance: np.ndarray, width: float) -> np.ndarray:
@@ -81,7 +62,6 @@ def build_regions(head: FineHead) -> dict[str, np.ndarray]:
     regions["scalp"] = _scalp(x, y, z) * (1 - regions["ears"])
     regions["moustache"] = _moustache(x, y, z) * (1 - regions["lips"]) * (1 - regions["nostrils"])
     regions["beard"] = _beard(x, y, z) * (1 - regions["lips"]) * (1 - regions["ears"]) * (1 - regions["moustache"])
-    regions["neck"] = neck_weight(head.vertices, -0.075, -0.115)
     regions["face"] = _face(head)
     return {name: np.clip(mask, 0, 1).astype(np.float32) for name, mask in regions.items()}
 
@@ -127,8 +107,8 @@ def _face(head: FineHead) -> np.ndarray:
     return smooth_step(z, -0.026, -0.010) * smooth_step(y, -0.100, -0.085) * (1 - smooth_step(y, 0.090, 0.100))
 
 
-def neck_weight(points: np.ndarray, start: float = -0.060, end: float = -0.150) -> np.ndarray:
-    """(N,) 0 on the head .. 1 at the base of the neck; start and end are heights in front, metres."""
+def neck_weight(points: np.ndarray) -> np.ndarray:
+    """(N,) 0 on the head .. 1 at the base of the neck."""
     # the neck leans forward: its top and its base are higher at the back
     height = points[:, 1] + 0.30 * (points[:, 2] + 0.01)
-    return smooth_step(-height, -start, -end)
+    return smooth_step(-height, *_NECK)

@@ -12,6 +12,7 @@ from data.synthetic.background import draw_background
 from data.synthetic.camera import Camera, develop, draw_camera
 from data.synthetic.pixels import EMPTY, SUPERSAMPLING, gather, spread
 from data.synthetic.shading import shade
+from data.synthetic.shape import skin_of
 from data.synthetic.subject import (
     CLOTHES,
     EYES,
@@ -108,7 +109,7 @@ def _pose_hair(
     subject: Subject, skin: np.ndarray, R_t: np.ndarray, shoulders: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Vertices and tangents (H, 3) of all ribbons in camera space, for canonical skin vertices (V, 3)."""
-    triangles = next(part.triangles for part in subject.face.parts if part.name == "skin")
+    triangles = skin_of(subject.face).triangles
     made = [(np.zeros((0, 3), np.float32),) * 2]
     for group in subject.strands:
         points = hair.move_strands(group, triangles, subject.rest["skin"], skin)

@@ -23,9 +23,10 @@ from data.synthetic.expression import (
 )
 from data.synthetic.fields import evaluate
 from data.synthetic.folds import LidSystem, MouthSystem
+from data.synthetic.geometry import smooth_step
 from data.synthetic.head import FineHead, build_head
 from data.synthetic.identity import IDENTITY
-from data.synthetic.regions import build_regions, neck_weight, smooth_step, unwrap
+from data.synthetic.regions import build_regions, neck_weight, unwrap
 from data.synthetic.sculpture import EYE_CENTRE, EYE_RADIUS
 from data.synthetic.template import NUM_FACE_VERTICES, build_template
 from util.checks import check_array
@@ -39,7 +40,7 @@ class Part:
     name: "skin", "eye_left", "eye_right", "teeth_upper", "teeth_lower", "mouth" or "clothes"
     triangles: (F, 3) int32, counter-clockwise from outside (the mouth: from inside, where it is seen from)
     uv: (V, 2) float32 in 0..1, u right (+x), v down like picture rows. Skin: one-to-one, mirrored about u = 0.5.
-        Eyes: the iris is the disc of radius body.IRIS_UV_RADIUS about (0.5, 0.5).
+        Eyes: the same for both, the middle of the pupil at (0.5, 0.5); how large the iris is, appearance draws.
     """
 
     name: str
@@ -51,8 +52,12 @@ class FaceModel(Protocol):
     """What the generator wants of a face model. Canonical metres; see DESIGN.md for the frame.
 
     topology: of the labelled points; its template is the mean face
-    parts: the surfaces, skin first
-    regions: soft masks (V_skin,) float32 in 0..1
+    parts: the surfaces: skin first, both eyes and clothes; teeth and mouth may be missing
+    regions: soft masks (V_skin,) float32 in 0..1: "face", "scalp", "brows", "lash_line", "beard" and "moustache",
+        which hair and exposure need; and for the skin's colours "nose", "cheeks", "lips", "eyelids", "ears",
+        "nostrils", "inner_lid" and "inner_mouth", any of which may be missing
+    identity_names: of the coefficients, each of which is standard normal in the population
+    expression_names: of the coefficients; what data.synthetic.sweep names and is not here is left out
     neck_weight: (V_skin,) float32, 0 on the head .. 1 at the base of the neck, where skin follows the body
     """
 
@@ -77,6 +82,11 @@ class FaceModel(Protocol):
         ...
 
 
+def skin_of(face: FaceModel) -> Part:
+    """The skin of a face model."""
+    return face.parts[0]
+
+
 @dataclass(frozen=True)
 class _Basis:
     """Mean places and linear displacements of all points that fields move, stacked: `slices` says whose."""
@@ -89,11 +99,7 @@ class _Basis:
 
 @dataclass(frozen=True)
 class ProceduralFace:
-    """See `FaceModel`. Get it from `procedural_face`, which builds it once.
-
-    label_triangles (N,), label_weights (N, 3): the labelled points' places on the skin's triangles, barycentric
-    mirror: (V_skin,) the skin vertex that each becomes when the head is mirrored at x = 0
-    """
+    """See `FaceModel`. Get it from `procedural_face`, which builds it once."""
 
     topology: Topology
     parts: tuple[Part, ...]
@@ -101,9 +107,6 @@ class ProceduralFace:
     identity_names: tuple[str, ...]
     expression_names: tuple[str, ...]
     neck_weight: np.ndarray
-    label_triangles: np.ndarray
-    label_weights: np.ndarray
-    mirror: np.ndarray
     _basis: _Basis = field(repr=False)
     _jaw_weight: np.ndarray = field(repr=False)
     _lids: tuple[LidSystem, LidSystem] = field(repr=False)
@@ -261,17 +264,6 @@ def _eye_scale() -> np.ndarray:
     return 0.5 * np.array(scale, dtype=np.float32).T  # eyeballs differ less than what is around them
 
 
-def _label_places(triangles: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """A triangle (N,) and barycentric weights (N, 3) for each of the first `count` vertices."""
-    corner_of = np.full((count, 2), -1)
-    for corner in range(3):
-        mine = triangles[:, corner] < count
-        corner_of[triangles[mine, corner]] = np.stack([np.nonzero(mine)[0], np.full(mine.sum(), corner)], axis=1)
-    weights = np.zeros((count, 3), dtype=np.float32)
-    weights[np.arange(count), corner_of[:, 1]] = 1.0
-    return corner_of[:, 0].astype(np.int32), weights
-
-
 @cache
 def procedural_face() -> ProceduralFace:
     """Builds the procedural face model; deterministic, kept for the process."""
@@ -284,7 +276,6 @@ def procedural_face() -> ProceduralFace:
         start += lids[-1].fold_count
     mouth = MouthSystem.build(head, start)
     sources = np.concatenate([np.arange(count), lids[0].fold_sources, lids[1].fold_sources, mouth.fold_sources])
-    mirror = np.concatenate([head.mirror, *_fold_mirrors(lids, mouth, head)])
     triangles = np.concatenate([head.triangles, lids[0].triangles, lids[1].triangles, mouth.triangles])
 
     # seam vertices lie on the midline, but on the side of their triangles
@@ -308,7 +299,6 @@ def procedural_face() -> ProceduralFace:
         Part("mouth", mouth.bag_triangles, mouth.bag_uv),
         Part("clothes", wear.triangles, wear.uv),
     )
-    label_triangles, label_weights = _label_places(triangles, NUM_FACE_VERTICES)
     return ProceduralFace(
         topology=make_topology(
             head.vertices[:NUM_FACE_VERTICES], template.triangles[: template.num_face_triangles], template.keypoints
@@ -318,9 +308,6 @@ def procedural_face() -> ProceduralFace:
         identity_names=tuple(IDENTITY),
         expression_names=tuple(EXPRESSIONS),
         neck_weight=neck_weight(head.vertices)[sources].astype(np.float32),
-        label_triangles=label_triangles,
-        label_weights=label_weights,
-        mirror=mirror,
         _basis=_build_basis(head, below),
         _jaw_weight=_jaw_weight(head, below).astype(np.float32),
         _lids=tuple(lids),
@@ -328,18 +315,3 @@ def procedural_face() -> ProceduralFace:
         _eye_scale=_eye_scale(),
         _eyeball=eyeball.vertices.astype(np.float32),
     )
-
-
-def _fold_mirrors(lids: list[LidSystem], mouth: MouthSystem, head: FineHead) -> list[np.ndarray]:
-    """For each fold its vertices' mirror images, as skin vertex indices."""
-    left, right = lids
-    size = len(mouth.loop)
-    place = np.full(len(head.vertices), -1)
-    place[mouth.loop] = np.arange(size)
-    across = place[head.mirror[mouth.loop]]
-    rows = np.arange(len(mouth.fold_sources) // size)[:, None]
-    return [
-        right.start + np.arange(right.fold_count),
-        left.start + np.arange(left.fold_count),
-        (mouth.start + rows * size + across[None]).ravel(),
-    ]

@@ -8,7 +8,7 @@ import numpy as np
 
 from data.synthetic import appearance, garments, hair, lighting
 from data.synthetic.hairdo import grow_all_hair
-from data.synthetic.shape import FaceModel, Part
+from data.synthetic.shape import FaceModel, Part, skin_of
 from Sim3DR import get_normal
 
 SKIN, EYES, TEETH, MOUTH, CLOTHES, HAIR = range(6)
@@ -197,7 +197,7 @@ def _transfer(
     outer = [name for name in names if MATERIAL_OF_PART[name] not in (TEETH, MOUTH)]
     occluders, triangles = _occluders(face, rest, strands)
     points = [rest[name] for name in outer] + [group.points[:, group.points.shape[1] // 2] for group in strands]
-    skin_triangles = next(part.triangles for part in face.parts if part.name == "skin")
+    skin_triangles = skin_of(face).triangles
     surface = hair.Surface(rest["skin"], normals["skin"], skin_triangles, rest["skin"][:0], rest["skin"][:0])
     up = [hair.at_roots(surface.normals, surface, group.triangle, group.barycentric) for group in strands]
     lengths = [len(array) for array in points]

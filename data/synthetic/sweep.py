@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from data.synthetic.geometry import smooth_step
+from util.errors import InputError
 from util.pose import pose_from_6dof, pose_to_6dof
 
 SEQUENCE_LENGTH = 240  # frames of one recorded action
@@ -153,10 +155,10 @@ class Sequence:
 def actions_of_subject(subject_index: int, num_actions: int, seed: int) -> list[Action]:
     """The actions of one subject in protocol order: dealt in turn from one shuffled deck, so that all are used.
 
-    Raises ValueError where num_actions is not in 1..len(ACTIONS).
+    Raises InputError where num_actions is not in 1..len(ACTIONS).
     """
     if not 1 <= num_actions <= len(ACTIONS):
-        raise ValueError(f"num_actions: wanted 1..{len(ACTIONS)}, got {num_actions}")
+        raise InputError(f"num_actions: wanted 1..{len(ACTIONS)}, got {num_actions}")
     deck = np.random.default_rng([seed, 0xDECC]).permutation(len(ACTIONS))
     dealt = deck[(subject_index * num_actions + np.arange(num_actions)) % len(ACTIONS)]
     return [ACTIONS[index] for index in sorted(dealt)]
@@ -208,11 +210,6 @@ def body_pose(R_t: np.ndarray, follow: tuple[float, float, float] = (0.12, 0.30,
     return body
 
 
-def _smooth_step(low: float, high: float, value: float) -> float:
-    share = float(np.clip((value - low) / (high - low), 0.0, 1.0))
-    return share * share * (3.0 - 2.0 * share)
-
-
 def action_weights(sequence: Sequence, time: float) -> dict[str, float]:
     """Expression name -> weight that the action itself asks for at a time in [0, 1)."""
     alternatives = sequence.action.expressions
@@ -221,7 +218,7 @@ def action_weights(sequence: Sequence, time: float) -> dict[str, float]:
         alternative, weight = sequence.syllables[int(position)]
         level = weight * np.sin(np.pi * (position % 1.0))
         return {name: level * full for name, full in alternatives[int(alternative)].items()}
-    level = sequence.strength * _smooth_step(0.0, 0.15, time) * _smooth_step(1.0, 0.85, time)
+    level = sequence.strength * smooth_step(time, 0.0, 0.15) * smooth_step(time, 1.0, 0.85)
     if sequence.action.course == "sway":
         swing = level * np.sin(2.0 * np.pi * 1.5 * time + sequence.drift_phase[0])
         return {

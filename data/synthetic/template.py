@@ -13,6 +13,7 @@ from scipy.interpolate import CubicSpline
 from scipy.spatial import Delaunay, cKDTree
 
 from data.synthetic import chart
+from data.synthetic.geometry import inside_polygon
 from data.synthetic.sculpture import EYE_CENTRE, cast_rays
 
 NUM_FACE_VERTICES = 1220
@@ -256,15 +257,6 @@ def _outside_features(points: _HalfPoints) -> None:
     points.add("ear_middle", chart.ear_directions(np.zeros(1), np.zeros(1)))
 
 
-def _inside(polygon: np.ndarray, queries: np.ndarray) -> np.ndarray:
-    """(Q,) whether points (Q, 2) lie inside a closed polygon (P, 2), by crossings."""
-    a, b = polygon, np.roll(polygon, -1, axis=0)
-    x, y = queries[:, :1], queries[:, 1:]
-    spans = (a[:, 1] > y) != (b[:, 1] > y)
-    slope = (b[:, 0] - a[:, 0]) / np.where(b[:, 1] == a[:, 1], 1.0, b[:, 1] - a[:, 1])
-    return np.count_nonzero(spans & (x < a[:, 0] + slope * (y - a[:, 1])), axis=1) % 2 == 1
-
-
 def _rim(start: float, end: float) -> np.ndarray:
     """Points of the disc's rim, slightly outside it, between two midline angles."""
     angles = np.linspace(start, end, 60)
@@ -348,11 +340,11 @@ def _fill_half(points: _HalfPoints) -> None:
     polygons = _polygons(points)
     candidates, places = _candidates(0.011)
     disc = chart.to_disc(candidates)
-    in_face = _inside(polygons["face"], disc)
+    in_face = inside_polygon(disc, polygons["face"])
     ringed = np.zeros(len(disc), dtype=bool)
     for name in ("eye_rings", "lip_rings", "ear", "neck"):
         # the lids, lips and ears have rings of their own
-        ringed |= _inside(polygons[name], disc)
+        ringed |= inside_polygon(disc, polygons[name])
     fixed = cast_rays(*chart.rays(points.all()), steps=24)
     dense = [points.names[name] for name in ("nostril_base", f"eye{len(_LID_RINGS)}", "upper_ring1", "lower_ring1")]
     dense = fixed[np.concatenate([*dense, points.names["ridge"][2:]])]
@@ -387,10 +379,10 @@ def _half_triangles(points: _HalfPoints) -> tuple[np.ndarray, np.ndarray]:
     polygons = _polygons(points)
     hole = np.abs(area) < 1e-9
     for name in ("eye", "mouth", "neck"):
-        hole |= _inside(polygons[name], middle)
+        hole |= inside_polygon(middle, polygons[name])
     rim = (points.all()[triangles][..., 0] == 0).all(axis=1)  # slivers along the midline
     triangles, middle = triangles[~(hole | rim)], middle[~(hole | rim)]
-    return triangles, _inside(polygons["face"], middle)
+    return triangles, inside_polygon(middle, polygons["face"])
 
 
 @cache

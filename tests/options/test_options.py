@@ -112,7 +112,7 @@ def test_unknown_model_and_preset_list_the_known_ones(capsys):
         (["--name", "a/b"], "wanted a name that can be a folder's"),
         (["--lr", "fast"], "wanted float, got 'fast'"),
         (["--mirror", "1.5"], "wanted float in 0..1, got 1.5"),
-        (["--lr", "nan"], "wanted float in 0.., got nan"),
+        (["--lr", "nan"], "wanted float, got 'nan'"),
     ],
 )
 def test_wrong_values_are_told(capsys, arguments, message):

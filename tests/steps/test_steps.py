@@ -222,7 +222,7 @@ def test_another_split_is_neither_scored_nor_resumed(trained, tmp_path, run_scri
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_a_sample_that_breaks_later_is_one_message_from_any_process(prepared, tmp_path, run_script, num_workers):
     root = WcpaRoot(prepared[1])
-    for sample in root.samples("train"):
+    for sample in root.samples("train")[1:]:  # the first one tells the cache which root it is
         root.image_path(sample).unlink()
     run = [*prepared, "--checkpoints_dir", tmp_path / "checkpoints", "--name", "broken"]
     status, text = run_script(step02_train, *run, *TINY, "--num_workers", num_workers)

@@ -13,6 +13,7 @@ from data.synthetic import generate
 from data.synthetic.generate import generate_data_root
 from data.synthetic.shape import procedural_face
 from util.camera import WCPA_PROJECTION, project, transform
+from util.errors import InputError
 from util.mesh import make_topology, read_obj
 from util.pose import check_pose, pose_to_6dof
 
@@ -138,7 +139,7 @@ def test_subject_ids_differ_and_some_begin_with_a_zero():
 
 def test_a_folder_with_contents_is_left_alone(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(ValueError, match="wanted a new or empty folder"):
+    with pytest.raises(InputError, match="wanted a new or empty folder"):
         generate_data_root(tmp_path, **SMALL, num_workers=0)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
@@ -160,13 +161,14 @@ def test_an_empty_folder_is_filled(tmp_path):
         ("num_actions", 13),
         ("frames", 0),
         ("frames", 241),
-        ("image_size", 8),
+        ("image_size", 63),
+        ("image_size", 4097),
         ("seed", -1),
         ("num_workers", -1),
     ],
 )
 def test_a_bad_argument_is_named(tmp_path, name, value):
-    with pytest.raises(ValueError, match=rf"^{name}: wanted .*got {value}$"):
+    with pytest.raises(InputError, match=rf"^{name}: wanted .*got {value}$"):
         generate_data_root(tmp_path / "root", **{**SMALL, "num_workers": 0, name: value})
     assert list(tmp_path.iterdir()) == []
 

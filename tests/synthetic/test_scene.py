@@ -7,7 +7,7 @@ import pytest
 
 from data.synthetic import hair, lighting, scene, sweep
 from data.synthetic.glasses import draw_glasses
-from data.synthetic.shape import procedural_face
+from data.synthetic.shape import procedural_face, skin_of
 from data.synthetic.subject import SKIN, Subject, make_subject, smooth_normals, weld
 from util.camera import WCPA_PROJECTION, project, transform
 from util.pose import pose_from_6dof
@@ -33,7 +33,7 @@ def dotted(subject: Subject, vertices: np.ndarray) -> Subject:
     size = 2048
     rows, columns = np.mgrid[0:size, 0:size]
     texture = np.zeros((size, size, 4), np.float32)
-    uv = next(part.uv for part in subject.face.parts if part.name == "skin")[vertices]
+    uv = skin_of(subject.face).uv[vertices]
     for u, v in uv * size - 0.5:
         box = np.s_[max(0, int(v) - 30) : int(v) + 31, max(0, int(u) - 30) : int(u) + 31]
         spot = np.exp(-((rows[box] - v) ** 2 + (columns[box] - u) ** 2) / (2 * 8.0**2))
@@ -84,7 +84,7 @@ def test_labelled_points_lie_where_the_picture_shows_them(subject, name):
     # Labelled points that are skin vertices carry the dots; the generator's own face has nothing but such points.
     on_skin = np.abs(skin[: len(labels)] - labels).max(axis=1) < 1e-6
     image, _ = project(transform(labels, R_t), WCPA_PROJECTION, SIZE, SIZE)
-    triangles = next(part.triangles for part in face.parts if part.name == "skin")
+    triangles = skin_of(face).triangles
     facing = transform(smooth_normals(skin, weld(skin, triangles)), R_t)[: len(labels)] - R_t[3, :3]
     order = np.random.default_rng(0).permutation(np.flatnonzero(on_skin & (facing[:, 2] > 0.6)))
     points = spread_out(image, order, 16.0)
@@ -198,7 +198,7 @@ def test_twice_the_light_is_twice_as_bright():
 
 
 def test_glasses_sit_in_front_of_the_eyes_and_on_the_head(subject):
-    triangles = next(part.triangles for part in subject.face.parts if part.name == "skin")
+    triangles = skin_of(subject.face).triangles
     frame = draw_glasses(np.random.default_rng(1), subject.rest, triangles)
     left, right, bridge, *temples = frame.points
     for rim, name in ((left, "eye_left"), (right, "eye_right")):

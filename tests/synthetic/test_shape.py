@@ -1,7 +1,9 @@
 """The procedural face: proportions, symmetry, how it moves, and how much people differ."""
 
+import cv2
 import numpy as np
 import pytest
+from scipy.spatial import cKDTree
 
 from data.synthetic.shape import procedural_face
 from Sim3DR import rasterize_buffers
@@ -17,6 +19,17 @@ def face():
 @pytest.fixture(scope="module")
 def neutral(face):
     return face.vertices(*rest(face))
+
+
+@pytest.fixture(scope="module")
+def mirror(face, neutral):
+    """(V_skin,) the skin vertex that lies, on the head and on its unwrapping, where each one's mirror image does."""
+    uv = face.parts[0].uv
+    mirrored = np.concatenate([neutral["skin"] * [-1, 1, 1], [1, 0] + uv * [-1, 1]], axis=1)
+    distance, image = cKDTree(np.concatenate([neutral["skin"], uv], axis=1)).query(mirrored)
+    assert distance.max() < 1e-5
+    np.testing.assert_array_equal(image[image], np.arange(len(image)))
+    return image
 
 
 def rest(face):
@@ -118,15 +131,13 @@ def test_parts_fit_their_vertices(face, neutral):
 def test_labels_lie_on_the_skin(face):
     identity, amounts = next(random_people(face, 1))
     skin = face.vertices(identity, amounts)["skin"]
-    corners = skin[face.parts[0].triangles[face.label_triangles]]
-    placed = np.einsum("nk,nkd->nd", face.label_weights, corners)
-    np.testing.assert_array_equal(placed, face.face_vertices(skin))
+    np.testing.assert_array_equal(face.face_vertices(skin), skin[:1220])
 
 
-def test_unwrapping_is_one_to_one_and_symmetric(face):
+def test_unwrapping_is_one_to_one_and_symmetric(face, mirror):
     skin = face.parts[0]
     uv = skin.uv.astype(float)
-    np.testing.assert_allclose(uv[face.mirror], [1, 0] + uv * [-1, 1], atol=2e-6)
+    np.testing.assert_allclose(uv[mirror], [1, 0] + uv * [-1, 1], atol=2e-6)
     a, b, c = (uv[skin.triangles[:, k]] for k in range(3))
     area = (b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0]
     assert np.all(area < 0)  # v runs down, so outward triangles go the other way round
@@ -134,22 +145,20 @@ def test_unwrapping_is_one_to_one_and_symmetric(face):
     assert area[in_face].sum() / area.sum() > 0.5
 
 
-def test_regions(face):
-    names = (
-        "lips brows scalp beard moustache eyelids lash_line cheeks nose nostrils ears neck face inner_lid inner_mouth"
-    )
+def test_regions(face, mirror):
+    names = "lips brows scalp beard moustache eyelids lash_line cheeks nose nostrils ears face inner_lid inner_mouth"
     assert set(names.split()) <= set(face.regions)
     for name, mask in face.regions.items():
-        assert mask.shape == (len(face.mirror),)
+        assert mask.shape == (len(mirror),)
         assert mask.dtype == np.float32
         assert mask.min() >= 0
         assert 0.5 < mask.max() <= 1, name
-        np.testing.assert_allclose(mask, mask[face.mirror], atol=1e-5, err_msg=name)
+        np.testing.assert_allclose(mask, mask[mirror], atol=1e-5, err_msg=name)
     assert face.neck_weight[:1220].max() < 0.2
     assert face.neck_weight.max() == 1.0
 
 
-def test_mirrored_coefficients_mirror_the_head(face):
+def test_mirrored_coefficients_mirror_the_head(face, mirror):
     rng = np.random.default_rng(3)
     identity = rng.standard_normal(len(face.identity_names)).astype(np.float32)
     odd = np.array([name.startswith("asymmetry") for name in face.identity_names])
@@ -162,7 +171,7 @@ def test_mirrored_coefficients_mirror_the_head(face):
     ]  # fmt: skip
     one = face.vertices(identity, amounts, (0.2, -0.1))
     other = face.vertices(np.where(odd, -identity, identity), amounts[swapped], (-0.2, -0.1))
-    np.testing.assert_allclose(other["skin"], one["skin"][face.mirror] * [-1, 1, 1], atol=2e-6)
+    np.testing.assert_allclose(other["skin"], one["skin"][mirror] * [-1, 1, 1], atol=2e-6)
     np.testing.assert_allclose(other["eye_left"].mean(axis=0), one["eye_right"].mean(axis=0) * [-1, 1, 1], atol=2e-6)
 
 
@@ -236,6 +245,37 @@ def test_lips_do_not_cross(face):
         points = keypoints(face, face.vertices(identity, amounts))
         for upper, lower in ((61, 67), (62, 66), (63, 65)):
             assert points[upper, 1] - points[lower, 1] > -0.1 * MILLIMETRE
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        {"jaw_open": 0.3, "smile_left": 0.6, "smile_right": 0.6},
+        {"lips_press": 0.7, "lip_roll_in": 0.3},
+        {"jaw_open": 1},
+    ],
+)
+def test_inside_of_the_mouth_stays_behind_the_lips(face, expression):
+    """Seen from the front, 0.2 mm a pixel, folds, teeth and mouth show between the lips alone."""
+    identity, _ = rest(face)
+    thin = {"lower_lip_thickness": -2.5, "lip_fullness": 2.5, "chin_fold": 1.6, "face_height": -2.4, "face_depth": 2.5}
+    for name, amount in thin.items():
+        identity[face.identity_names.index(name)] = amount
+    vertices = posed(face, identity, **expression)
+    names = ("skin", "teeth_upper", "teeth_lower", "mouth")
+    parts = {part.name: part for part in face.parts}
+    points = np.concatenate([vertices[name] for name in names])
+    starts = np.cumsum([0] + [len(vertices[name]) for name in names])
+    triangles = np.concatenate([parts[name].triangles + start for name, start in zip(names, starts, strict=False)])
+    size = 500
+    screen = points * np.float32([5000, -5000, 1]) + np.float32([size / 2, size / 2 - 5000 * 0.046, 0])
+    triangles = triangles[np.all(np.abs(screen[triangles][..., :2] - size / 2) < size, axis=(1, 2))]
+    shown = rasterize_buffers(screen, triangles, size, size).triangle
+    inside = (shown >= 0) & np.all(triangles[shown] >= face._mouth.start, axis=2)
+    between_lips = np.zeros((size, size), np.uint8)
+    cv2.fillPoly(between_lips, [np.round(screen[face._mouth.loop, :2]).astype(np.int32)], 1)
+    between_lips = cv2.dilate(between_lips, np.ones((5, 5)))
+    assert np.count_nonzero(inside & (between_lips == 0)) == 0
 
 
 def test_smile_raises_and_widens(face, neutral):

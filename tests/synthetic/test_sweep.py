@@ -4,25 +4,41 @@ import numpy as np
 import pytest
 
 from data.synthetic import sweep
+from data.synthetic.generate import draw_identity, keep_inside
 from data.synthetic.shape import procedural_face
 from util.camera import transform
+from util.errors import InputError
 from util.pose import check_pose, pose_to_6dof
 
 TURNED_MOST = {"turn": 1, "nod": 0, "tilt": 2}  # index in pitch, yaw, roll
 
 
-def draw_poses(count: int, actions=sweep.ACTIONS) -> np.ndarray:
-    """(count, 6) labels as the generator draws them: every sequence gives one frame, actions in turn."""
+def draw_poses(count: int, actions=sweep.ACTIONS, faces=()) -> np.ndarray:
+    """(count, 6) poses, one of each sequence, actions in turn; with `faces`, in turn too, as they are written."""
     rng = np.random.default_rng(0)
     six = []
     for index in range(count):
         sequence = sweep.draw_sequence(actions[index % len(actions)], rng)
-        six.append(pose_to_6dof(sweep.pose_at(sequence, rng.integers(sweep.SEQUENCE_LENGTH) / sweep.SEQUENCE_LENGTH)))
+        R_t = sweep.pose_at(sequence, rng.integers(sweep.SEQUENCE_LENGTH) / sweep.SEQUENCE_LENGTH)
+        six.append(pose_to_6dof(keep_inside(R_t, faces[index % len(faces)]) if faces else R_t))
     return np.array(six)
 
 
+def draw_faces(count: int) -> list[np.ndarray]:
+    """Labelled points (N, 3) of `count` people, each doing the action whose turn it is at some time."""
+    face, rng = procedural_face(), np.random.default_rng(1)
+    faces = []
+    for index in range(count):
+        sequence = sweep.draw_sequence(sweep.ACTIONS[index % len(sweep.ACTIONS)], rng)
+        expression = sweep.expression_at(sequence, rng.random(), face.expression_names, rng)
+        faces.append(face.face_vertices(face.vertices(draw_identity(face, rng), expression)["skin"]))
+    return faces
+
+
 def test_label_statistics_stand_beside_the_real_ones():
-    six = draw_poses(3600)
+    # The poses as they are written: shifted so that a face stays in the picture. Ten people for each action are
+    # enough, as the shift depends on the outline of a face alone and few poses need it.
+    six = draw_poses(3600, faces=draw_faces(10 * len(sweep.ACTIONS)))
     mean, std = six.mean(axis=0), six.std(axis=0)
     side_by_side = "\n".join(
         f"{name:6s} mean {m:+.4f} (real {rm:+.4f})  std {s:.4f} (real {rs:.4f})"
@@ -113,5 +129,5 @@ def test_actions_are_dealt_evenly():
 
 @pytest.mark.parametrize("count", [0, len(sweep.ACTIONS) + 1])
 def test_a_wrong_number_of_actions_is_an_error(count):
-    with pytest.raises(ValueError, match=f"num_actions: wanted 1..{len(sweep.ACTIONS)}, got {count}"):
+    with pytest.raises(InputError, match=f"num_actions: wanted 1..{len(sweep.ACTIONS)}, got {count}"):
         sweep.actions_of_subject(0, count, seed=0)
