@@ -29,7 +29,7 @@ demo: setup
 	$(BIN)/python step00_synthesize.py --data_root $(DEMO)/data --num_subjects 130 --num_test_subjects 10 \
 		--num_actions 4 --frames 1 --image_size 400
 	$(BIN)/python step01_preparation.py $(DEMO_STEP)
-	$(BIN)/python step02_train.py $(DEMO_RUN) --img_size 112 --batch_size 16 --epochs 32
+	$(BIN)/python step02_train.py $(DEMO_RUN) --img_size 112 --batch_size 16 --epochs 26 --num_workers 1
 	$(BIN)/python step04_make_submission.py $(DEMO_RUN) --output_dir $(DEMO)/output
 	$(BIN)/python step03_eval.py $(DEMO_RUN) --output_dir $(DEMO)/output
 	$(BIN)/python step03_eval.py $(DEMO_RUN) --output_dir $(DEMO)/output --split val --references

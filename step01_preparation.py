@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from data.cache import split_subjects
+from data.cache import STATISTICS, split_subjects
 from data.check import Expected, Finding, StatisticsAccumulator, check_samples, usual_image_size
 from data.wcpa import SampleId, WcpaRoot, write_sample_list
 from data.windows import face_box
@@ -92,13 +92,7 @@ def write_cache(
     write_sample_list(cache / "train_list.csv", good["train"])
     write_sample_list(cache / "val_list.csv", good["val"])
     write_sample_list(cache / "test_list.csv", good["test"])
-    np.savez(
-        cache / "label_mean_std.npz",
-        label_6dof_mean=labels.six_mean,
-        label_6dof_std=labels.six_std,
-        verts_mean=labels.verts_mean,
-        verts_basis=labels.verts_basis,
-    )
+    np.savez(cache / "label_mean_std.npz", **dict(zip(STATISTICS, vars(labels).values(), strict=True)))
     np.savez(cache / "topology.npz", **vars(topology), projection=projection, image_size=image_size)
     source = {"fingerprint": root.fingerprint(), **plain(options), "data_root": str(root.root.resolve())}
     write_whole(cache / "source.json", lambda file: file.write(json.dumps(source, indent=1).encode()))

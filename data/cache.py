@@ -3,8 +3,8 @@
 source.json          which data root (path and fingerprint) and how it was split
 train_list.csv, val_list.csv, test_list.csv
 rejected.csv         the bad samples, each with its reason
-label_mean_std.npz   label_6dof_mean, label_6dof_std (6,), verts_mean (N, 3), verts_basis (K, N, 3), of the
-                         training fold
+label_mean_std.npz   label_6dof_mean, label_6dof_std (6,), verts_mean (N, 3), verts_basis (K, N, 3),
+                         landmark_mean (139,), landmark_whitening (139, 139), of the training fold
 topology.npz         template, triangles, keypoints, mirror, projection, image_size (width, height)
 """
 
@@ -21,6 +21,16 @@ from util.mesh import Topology
 from util.statistics import LabelStatistics
 
 FILES = ("source.json", "train_list.csv", "val_list.csv", "test_list.csv", "label_mean_std.npz", "topology.npz")
+
+# The names in label_mean_std.npz, in the order of util.statistics.LabelStatistics; the first two are as published.
+STATISTICS = (
+    "label_6dof_mean",
+    "label_6dof_std",
+    "verts_mean",
+    "verts_basis",
+    "landmark_mean",
+    "landmark_whitening",
+)
 
 
 @dataclass(frozen=True)
@@ -81,9 +91,7 @@ def read_cache(directory: str | Path, root: WcpaRoot) -> Cache:
     return Cache(
         *lists,
         topology=Topology(*(arrays[name] for name in ("template", "triangles", "keypoints", "mirror"))),
-        statistics=LabelStatistics(
-            *(labels[name] for name in ("label_6dof_mean", "label_6dof_std", "verts_mean", "verts_basis"))
-        ),
+        statistics=LabelStatistics(*(labels[name] for name in STATISTICS)),
         projection=arrays["projection"],
         image_size=(int(arrays["image_size"][0]), int(arrays["image_size"][1])),
     )

@@ -7,9 +7,11 @@ from functools import partial
 
 import cv2
 import numpy as np
+import torch
 
 from data.wcpa import SampleId, WcpaRoot
 from util.errors import InputError
+from util.landmarks import landmark_numbers, whitening_matrix
 from util.pose import pose_to_6dof
 from util.statistics import LabelStatistics, principal_components
 
@@ -28,10 +30,12 @@ class Expected:
 
 @dataclass(frozen=True)
 class Finding:
-    """The check of one sample. reason: why it is bad, or empty. six (6,) and verts (N, 3): its label, if it has one."""
+    """The check of one sample. reason: why it is bad, or empty. landmarks: (139,) landmark numbers; six (6,) and
+    verts (N, 3): its label, if it has one."""
 
     sample: SampleId
     reason: str = ""
+    landmarks: np.ndarray | None = None
     six: np.ndarray | None = None
     verts: np.ndarray | None = None
 
@@ -68,7 +72,8 @@ def check_sample(root: WcpaRoot, expected: Expected, sample: SampleId) -> Findin
     if low[0] >= width or low[1] >= height or (high <= 0).any():
         return Finding(sample, f"{root.landmarks_path(sample)}: all 68 points lie outside the {width}x{height} image")
     six = pose_to_6dof(record.R_t) if expected.labelled else None
-    return Finding(sample, "", six, record.verts)
+    points = torch.from_numpy(record.landmarks.astype(np.float64) * 2 / (width, height) - 1)
+    return Finding(sample, "", landmark_numbers(points[None])[0].numpy(), six, record.verts)
 
 
 def check_samples(root: WcpaRoot, samples: list[SampleId], expected: Expected, num_workers: int) -> Iterator[Finding]:
@@ -94,10 +99,14 @@ class StatisticsAccumulator:
         self.sixes: list[np.ndarray] = []
         self.meshes: list[np.ndarray] = []
         self.verts_sum: np.ndarray | float = 0.0
+        self.landmarks_sum: np.ndarray | float = 0.0
+        self.landmarks_products: np.ndarray | float = 0.0
 
     def add(self, finding: Finding) -> None:
         self.sixes.append(finding.six)
         self.verts_sum = self.verts_sum + finding.verts.astype(np.float64)
+        self.landmarks_sum = self.landmarks_sum + finding.landmarks
+        self.landmarks_products = self.landmarks_products + np.outer(finding.landmarks, finding.landmarks)
         if (len(self.sixes) - 1) % self.stride == 0:
             self.meshes.append(finding.verts)
 
@@ -109,5 +118,7 @@ class StatisticsAccumulator:
             raise InputError(f"labels: wanted poses that vary, got {len(sixes)} with deviations {deviations.tolist()}")
         verts_mean = self.verts_sum / len(sixes)
         basis = principal_components(np.array(self.meshes), verts_mean, MOST_COMPONENTS)
-        results = sixes.mean(axis=0), deviations, verts_mean, basis
+        landmark_mean = self.landmarks_sum / len(sixes)
+        covariance = self.landmarks_products / len(sixes) - np.outer(landmark_mean, landmark_mean)
+        results = sixes.mean(axis=0), deviations, verts_mean, basis, landmark_mean, whitening_matrix(covariance)
         return LabelStatistics(*(array.astype(np.float32) for array in results))

@@ -27,8 +27,8 @@ class BaseModel(nn.Module):
 
     def __init__(self, statistics: LabelStatistics):
         super().__init__()
-        for name in ("six_mean", "six_std", "verts_mean", "verts_basis"):
-            self.register_buffer(name, torch.as_tensor(getattr(statistics, name)).clone())
+        for name, array in vars(statistics).items():
+            self.register_buffer(name, torch.tensor(array, dtype=torch.float32))
 
     @staticmethod
     def add_options(group: argparse._ArgumentGroup) -> None:

@@ -12,6 +12,7 @@ from torch.nn import functional
 from models.backbones import RESNETS, draw_normal, resnet
 from models.base_model import BaseModel, Batch, Outputs
 from util.errors import InputError
+from util.landmarks import NUM_NUMBERS, landmark_numbers
 from util.mesh import Topology
 from util.statistics import LabelStatistics
 
@@ -44,7 +45,7 @@ STANDARD = {
     **PUBLISHED,
     "batch_size": 32,
     "epochs": 20,
-    "lr": 1e-3,
+    "lr": 2e-3,
     "beta1": 0.9,
     "weight_decay": 1e-2,
     "lr_policy": "cosine",
@@ -96,11 +97,10 @@ class RegressionModel(BaseModel):
         # Made only where it is asked for, so that the published model is the published one.
         self.landmark_layers = None
         if read_landmarks:
-            numbers = 2 * 68 + 3
             self.landmark_layers = nn.Sequential(
-                nn.BatchNorm1d(numbers), nn.Linear(numbers, LANDMARK_FEATURES), nn.ReLU()
+                nn.BatchNorm1d(NUM_NUMBERS), nn.Linear(NUM_NUMBERS, LANDMARK_FEATURES), nn.ReLU()
             )
-            features += LANDMARK_FEATURES
+            features += NUM_NUMBERS + LANDMARK_FEATURES
         self.components = min(shape_components, len(self.verts_basis))
         outputs = self.components or self.verts_mean.numel()
         self.verts_layer, self.six_layer = nn.Linear(features, outputs), nn.Linear(features, 6)
@@ -122,16 +122,12 @@ class RegressionModel(BaseModel):
         features = self.branches[window](self.pixels(batch, window))
         if self.landmark_layers is None:
             return features
-        return torch.cat([features, self.landmark_layers(self.landmark_numbers(batch))], dim=1)
-
-    def landmark_numbers(self, batch: Batch) -> torch.Tensor:
-        """(B, 139) the 68 points within their own box, from -1 to 1, then the box's centre and the logarithm of its
-        half side in the last window, which shows the whole image."""
-        points = self.window_landmarks(batch, self.windows[-1])
-        low, high = points.amin(dim=1), points.amax(dim=1)
-        centre, half = (low + high) / 2, ((high - low) / 2).amax(dim=1, keepdim=True)
-        within = (points - centre[:, None]) / half[:, None]
-        return torch.cat([within.flatten(1), centre, half.log()], dim=1)
+        # the last window shows the whole image
+        numbers = landmark_numbers(self.window_landmarks(batch, self.windows[-1]))
+        # Turning the head moves all points together, and plain layers see that at once; what tells one face from
+        # another moves them little, and is seen best with the common part taken out.
+        whitened = (numbers - self.landmark_mean) @ self.landmark_whitening
+        return torch.cat([features, whitened, self.landmark_layers(numbers)], dim=1)
 
     @staticmethod
     def add_options(group: argparse._ArgumentGroup) -> None:

@@ -9,14 +9,16 @@ import scipy.linalg
 @dataclass(frozen=True)
 class LabelStatistics:
     """six_mean, six_std: (6,) of the 6DoF; verts_mean: (N, 3) metres, the mean face; verts_basis: (K, N, 3) metres,
-    the principal components of the meshes about it, each as long as its standard deviation, the longest first. All
-    float32.
+    the principal components of the meshes about it, each as long as its standard deviation, the longest first;
+    landmark_mean (139,), landmark_whitening (139, 139): of util.landmarks.landmark_numbers. All float32.
     """
 
     six_mean: np.ndarray
     six_std: np.ndarray
     verts_mean: np.ndarray
     verts_basis: np.ndarray
+    landmark_mean: np.ndarray
+    landmark_whitening: np.ndarray
 
 
 def principal_components(samples: np.ndarray, mean: np.ndarray, most: int) -> np.ndarray:

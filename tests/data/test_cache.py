@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
+import torch
 from sklearn.model_selection import KFold
 
 from data.cache import split_subjects
 from data.check import Expected, StatisticsAccumulator, check_sample, check_samples, usual_image_size
 from data.wcpa import SampleId, WcpaRoot
+from util.landmarks import LANDMARK_PRECISION, landmark_numbers
 from util.pose import pose_to_6dof
 
 EXPECTED = Expected(num_vertices=99, image_size=(96, 96), labelled=True)
@@ -62,6 +64,12 @@ def test_statistics_are_those_of_numpy(wcpa_root):
     np.testing.assert_allclose(result.six_std, sixes.std(axis=0), rtol=1e-5)
     verts = np.array([verts for verts, _ in labels], dtype=np.float64)
     np.testing.assert_allclose(result.verts_mean, verts.mean(axis=0), atol=1e-7)
+    points = np.array([wcpa_root.read_landmarks(sample) for sample in samples], dtype=np.float64)
+    numbers = landmark_numbers(torch.from_numpy(points * 2 / 96 - 1)).numpy()
+    np.testing.assert_allclose(result.landmark_mean, numbers.mean(axis=0), atol=1e-6)  # float32
+    covariance = np.cov(numbers.T, bias=True) + LANDMARK_PRECISION**2 * np.eye(139)
+    whitened = result.landmark_whitening.T @ covariance @ result.landmark_whitening
+    np.testing.assert_allclose(whitened, np.eye(139), atol=1e-3)  # float32, blown up a hundredfold
     # all that varies is in the components: their squares add up to the variances
     np.testing.assert_allclose((result.verts_basis**2).sum(axis=0), verts.var(axis=0), atol=1e-9)
 

@@ -19,6 +19,8 @@ STATISTICS = LabelStatistics(
     np.float32([0.3, 0.3, 0.1, 0.02, 0.05, 0.06]),
     RANDOM.normal(0, 0.05, (NUM_VERTICES, 3)).astype(np.float32),
     RANDOM.normal(0, 0.002, (10, NUM_VERTICES, 3)).astype(np.float32),
+    np.zeros(139, np.float32),
+    np.eye(139, dtype=np.float32),
 )
 TOPOLOGY = Topology(
     STATISTICS.verts_mean, np.int32([[0, 1, 2]]), np.zeros(68, np.int64), np.arange(NUM_VERTICES, dtype=np.int64)
@@ -118,16 +120,13 @@ def test_landmarks_go_from_image_to_window():
     assert model.window_landmarks(batch, "whole").tolist() == [[[-1, -1], [1, 1], [0, 0]]]
 
 
-def test_landmark_numbers_by_hand():
-    model = build("dual_resnet")
-    batch = {"global": torch.zeros(1, 3, SIZE, SIZE), "global_affine": torch.tensor([[[0.5, 0, 0], [0, 0.5, 0]]])}
-    points = torch.zeros(1, 68, 2)
-    points[0, 0], points[0, 1] = torch.tensor([16.0, 16]), torch.tensor([48.0, 32])
-    points[0, 2:] = torch.tensor([32.0, 24])
-    numbers = model.landmark_numbers({**batch, "landmarks68": points})[0]
-    # in the window from -1 to 1 the box goes from (-0.5, -0.5) to (0.5, 0): centre (0, -0.25), half side 0.5
-    assert numbers[:6].tolist() == [-1, -0.5, 1, 0.5, 0, 0]
-    assert numbers[136:].tolist() == pytest.approx([0, -0.25, np.log(0.5)])
+def test_output_layers_read_the_landmarks_where_they_are_told_to():
+    for reads in (True, False):
+        model = MODELS["dual_resnet"](STATISTICS, read_landmarks=reads).eval()
+        torch.nn.init.ones_(model.verts_layer.weight)
+        batch = make_batch(model)
+        moved = {**batch, "landmarks68": batch["landmarks68"].flip(2)}
+        assert torch.equal(model(batch)["verts"], model(moved)["verts"]) is not reads
 
 
 def test_bad_weights_are_told():

@@ -88,7 +88,7 @@ def test_the_published_preset_is_the_published_baseline():
 def test_presets_fill_in_and_the_command_line_wins():
     options, text = parse_train_options([*ROOT, "--preset", "standard", "--lr", "0.5", "--model", "direct"])
     assert (options.lr, options.model, options.start) == (0.5, "direct", "mean")
-    assert "lr: 0.5   [default: 0.001]" in text
+    assert "lr: 0.5   [default: 0.002]" in text
     assert "beta1: 0.9\n" in text
 
 

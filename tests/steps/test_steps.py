@@ -199,7 +199,7 @@ def test_runs_are_never_overwritten_and_resumed_only_as_they_were(trained, run_s
     assert "exists: choose another --name, or go on with it by --resume" in text
     status, text = run_script(step02_train, *trained, *TINY, "--resume", "--lr", 0.5)
     assert status == 1
-    assert "which had --lr 0.001 (now 0.5)" in text
+    assert "which had --lr 0.002 (now 0.5)" in text
 
 
 def test_a_loss_that_is_not_finite_names_its_images(prepared, tmp_path, run_script):

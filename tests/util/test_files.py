@@ -56,7 +56,8 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
 
 
 def test_arrays_pack_and_unpack():
-    statistics = LabelStatistics(np.ones(6), np.zeros(6), np.float32([[1, 2, 3]]), np.ones((2, 1, 3)))
+    arrays = (np.ones(6), np.zeros(6), np.float32([[1, 2, 3]]), np.ones((2, 1, 3)), np.ones(139), np.eye(139))
+    statistics = LabelStatistics(*arrays)
     back = unpack_arrays(LabelStatistics, pack_arrays(statistics))
     np.testing.assert_array_equal(back.verts_mean, statistics.verts_mean)
 

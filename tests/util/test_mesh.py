@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 import trimesh
 
-from util.landmarks import CHAINS_68, MIRROR_68
 from util.mesh import find_mirror, make_topology, read_obj, write_obj
 
 VERTICES = np.float32([[-1, 0, 0], [1, 0, 0], [0, 1, 0.5], [0, -1, 0]])
@@ -59,12 +58,3 @@ def test_bad_key_points_are_told(wrong):
 def test_triangles_out_of_range_are_told():
     with pytest.raises(ValueError, match=r"triangles: wanted vertex indices 0..3, got 0..4"):
         make_topology(VERTICES, TRIANGLES + np.int32([[0, 0, 2], [0, 0, 0]]), KEYPOINTS)
-
-
-def test_landmark_mirror_is_an_involution_that_keeps_chains():
-    np.testing.assert_array_equal(MIRROR_68[MIRROR_68], np.arange(68))
-    chains = [set(chain) for chain, _ in CHAINS_68]
-    assert sorted(i for chain in chains for i in chain) == list(range(68))
-    assert all(set(MIRROR_68[list(chain)]) in chains for chain in chains)
-    # corners of eyes and mouth, tips of jaw and nose
-    assert [int(MIRROR_68[i]) for i in (36, 39, 48, 60, 8, 33, 0)] == [45, 42, 54, 64, 8, 33, 16]
