@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+import step00_synthesize
 import step01_preparation
 import step02_train
 import step03_eval
@@ -42,6 +43,21 @@ def trained(prepared, tmp_path, run_script):
     status, text = run_script(step02_train, *run, *TINY)
     assert status == 0, text
     return run
+
+
+def test_synthetic_root_is_one_that_preparation_takes(tmp_path, run_script):
+    root = tmp_path / "synthetic"
+    numbers = ["--num_subjects", 5, "--num_test_subjects", 1, "--num_actions", 1, "--frames", 1, "--image_size", 96]
+    status, text = run_script(step00_synthesize, "--data_root", root, *numbers, "--num_workers", 1)
+    assert status == 0, text
+    arguments = ["--data_root", root, "--cache_dir", tmp_path / "cache", "--num_workers", 0]
+    status, text = run_script(step01_preparation, *arguments)
+    assert status == 0, text
+    assert "rejected: 0" in text
+    assert "1220 vertices" in text
+    status, text = run_script(step00_synthesize, "--data_root", root, *numbers)
+    assert (status, "wanted a new or empty folder" in text) == (1, True)
+    assert "Traceback" not in text
 
 
 def test_preparation_writes_the_cache(prepared, tmp_path, wcpa_root):
