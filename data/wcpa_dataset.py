@@ -14,7 +14,7 @@ from util.mesh import Topology
 
 
 class WcpaDataset(Dataset):
-    """One item is a dict of tensors (see DESIGN section 6 for the batch that they become):
+    """One item is a dict of tensors (models/base_model.py shows the batch that they become):
 
     <window> uint8 (3, S, S) RGB, <window>_affine f32 (2, 3), landmarks68 f32 (68, 2), index int64 (),
     and where `labelled`: verts f32 (N, 3), R_t f32 (4, 4).

@@ -1,4 +1,13 @@
-"""What every method has in common: it takes a batch, has losses, and ends in a mesh and a pose."""
+"""What every method has in common: it takes a batch, has losses, and ends in a mesh and a pose.
+
+A batch is a dict of tensors with the images along the first axis, B:
+
+    <window>          uint8 (B, 3, S, S) RGB, one for each name in the model's `windows`
+    <window>_affine   float32 (B, 2, 3), image pixels to window pixels, both from the top left corner
+    landmarks68       float32 (B, 68, 2) image pixels
+    verts, R_t        float32 (B, N, 3) canonical metres and (B, 4, 4), where there are labels
+    index             int64 (B,), the place in the data set
+"""
 
 import argparse
 from collections.abc import Mapping
@@ -40,7 +49,7 @@ class BaseModel(nn.Module):
         raise NotImplementedError
 
     def forward(self, batch: Batch) -> Outputs:
-        """Network outputs for a batch (DESIGN section 6)."""
+        """Network outputs for a batch."""
         raise NotImplementedError
 
     def losses(self, outputs: Outputs, batch: Batch) -> dict[str, torch.Tensor]:

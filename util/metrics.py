@@ -20,7 +20,7 @@ def mean_distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def score_parts(
     verts: np.ndarray, R_t: np.ndarray, true_verts: np.ndarray, true_R_t: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """The challenge's score of each image and its three parts, (B,) millimetres (WCPA Track 2, DESIGN section 3).
+    """The challenge's score of each image and its three parts, (B,) millimetres (WCPA Track 2, ECCV 2022).
 
     score_all: everything predicted; score_pose: the true mesh under the predicted pose; score_shape: ten times the
     error of the predicted mesh under the true pose; score: their sum.

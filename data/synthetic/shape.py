@@ -49,7 +49,8 @@ class Part:
 
 
 class FaceModel(Protocol):
-    """What the generator wants of a face model. Canonical metres; see DESIGN.md for the frame.
+    """What the generator wants of a face model. Canonical metres: +x the face's left, +y up, +z out of
+    the face.
 
     topology: of the labelled points; its template is the mean face
     parts: the surfaces: skin first, both eyes and clothes; teeth and mouth may be missing
