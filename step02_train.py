@@ -20,7 +20,7 @@ from data.wcpa_dataset import WcpaDataset, epoch_batches
 from models import get_model_class
 from options.base_options import plain
 from options.train_options import parse_train_options
-from util.checkpoint import load_checkpoint, pack_arrays, save_checkpoint, write_whole
+from util.checkpoint import keep_as, load_checkpoint, pack_arrays, save_checkpoint, write_whole
 from util.device import choose_device
 from util.errors import InputError, run_step
 from util.evaluation import evaluate, predict
@@ -51,8 +51,8 @@ def main() -> None:
         precision = "bfloat16" if state.bfloat16 else "float32"
         log.say(f"{description}\n{device_line}, {precision}\nrun: {folder}, {len(train_set)} training images")
         if state.epoch == 0 and state.step == 0:
-            save_run(folder, state, options, cache, "best.pt")
             save_run(folder, state, options, cache)
+            keep_as(folder / "latest.pt", "best.pt")
             validate(state, val_set, cache, options, log, {})
         while state.epoch < options.epochs and not stop.asked:
             line = train_epoch(state, train_set, options, cache, folder, log, stop)
@@ -60,9 +60,10 @@ def main() -> None:
                 save_run(folder, state, options, cache)
                 break
             state.epoch, state.step = state.epoch + 1, 0
-            if validate(state, val_set, cache, options, log, line):
-                save_run(folder, state, options, cache, "best.pt")
+            best = validate(state, val_set, cache, options, log, line)
             save_run(folder, state, options, cache)
+            if best:
+                keep_as(folder / "latest.pt", "best.pt")
         if state.epoch < options.epochs:
             log.say(f"stopped in epoch {state.epoch + 1}; go on with --resume")
         else:
@@ -195,10 +196,8 @@ def draw_validation(
     return mosaic(tiles, columns=min(4, len(tiles)), tile=320)
 
 
-def save_run(
-    folder: Path, state: TrainingState, options: argparse.Namespace, cache: Cache, name: str = "latest.pt"
-) -> None:
-    """Writes a checkpoint: the whole state, and all that evaluation and submission need to know."""
+def save_run(folder: Path, state: TrainingState, options: argparse.Namespace, cache: Cache) -> None:
+    """Writes latest.pt: the whole state, and all that evaluation and submission need to know."""
     whole = {
         **state.state(),
         "options": plain(options),
@@ -208,7 +207,7 @@ def save_run(
         "projection": torch.from_numpy(np.array(cache.projection)),
         "image_size": list(cache.image_size),
     }
-    save_checkpoint(folder / name, whole)
+    save_checkpoint(folder / "latest.pt", whole)
 
 
 if __name__ == "__main__":

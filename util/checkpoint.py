@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -30,6 +31,19 @@ def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """state: tensors, numbers, text, and lists and dicts of these, so that it loads with weights_only."""
     write_whole(path, lambda file: torch.save(state, file))
+
+
+def keep_as(path: Path, name: str) -> None:
+    """Keeps the file under another name beside it, without a second copy where the file system can.
+
+    Safe because files are replaced here and never changed."""
+    temporary = path.with_name(f".{name}.{os.getpid()}.part")
+    temporary.unlink(missing_ok=True)
+    try:
+        os.link(path, temporary)
+    except OSError:
+        shutil.copyfile(path, temporary)
+    os.replace(temporary, path.with_name(name))
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

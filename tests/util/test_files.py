@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from util.checkpoint import load_checkpoint, pack_arrays, save_checkpoint, unpack_arrays, write_whole
+from util.checkpoint import keep_as, load_checkpoint, pack_arrays, save_checkpoint, unpack_arrays, write_whole
 from util.report import format_table, write_image_metrics, write_json
 from util.run_log import RunLog
 from util.statistics import LabelStatistics
@@ -21,6 +21,23 @@ def test_checkpoint_comes_back(tmp_path):
     state = load_checkpoint(tmp_path / "latest.pt")
     assert torch.equal(state["model"]["weight"], STATE["model"]["weight"])
     assert [path.name for path in tmp_path.iterdir()] == ["latest.pt"]
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_kept_checkpoint_stays_when_the_latest_is_replaced(tmp_path, monkeypatch, links):
+    if not links:
+
+        def refuse(*_):
+            raise OSError
+
+        monkeypatch.setattr("util.checkpoint.os.link", refuse)
+    path = tmp_path / "latest.pt"
+    for epoch in (1, 2):
+        save_checkpoint(path, {**STATE, "epoch": epoch})
+        keep_as(path, "best.pt")
+    save_checkpoint(path, {**STATE, "epoch": 3})
+    assert load_checkpoint(tmp_path / "best.pt")["epoch"] == 2
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["best.pt", "latest.pt"]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9, 0.99])
