@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import cv2
@@ -207,6 +208,36 @@ def test_a_stopped_and_resumed_run_equals_one_that_was_not(trained, prepared, tm
     for part in ("model", "averaged"):
         assert all(torch.equal(value, resumed[part][name]) for name, value in whole[part].items())
     assert whole["best_score"] == resumed["best_score"]
+
+
+def test_a_signal_to_the_whole_process_group_saves_and_ends(prepared, tmp_path):
+    """As a batch system or a terminal sends it: to the loader's workers too."""
+    run = [*prepared, "--checkpoints_dir", tmp_path / "checkpoints", "--name", "group", *TINY]
+    words = [*run, "--num_workers", 2, "--epochs", 500]
+    folder = tmp_path / "checkpoints" / "group"
+    process = subprocess.Popen(
+        [sys.executable, HOUSE / "step02_train.py", *map(str, words)],
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while "epoch   1" not in (text_of(folder / "log.txt")) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        os.killpg(process.pid, signal.SIGTERM)
+        output, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 0, output
+    assert "go on with --resume" in output
+    assert "Traceback" not in output
+    assert weights(folder)["epoch"] >= 1
+
+
+def text_of(path):
+    return path.read_text() if path.exists() else ""
 
 
 def test_runs_are_never_overwritten_and_resumed_only_as_they_were(trained, run_script):
