@@ -23,7 +23,6 @@ from options.eval_options import parse_eval_options
 from util.device import choose_device
 from util.errors import InputError, run_step
 from util.evaluation import Evaluation, evaluate, predict
-from util.mesh import check_same_topology
 from util.metrics import MILLIMETRES, summarise
 from util.pictures import error_map, label, mosaic, overlay_mesh, save_picture
 from util.report import format_table, write_image_metrics, write_json
@@ -39,7 +38,7 @@ def main() -> None:
     print(device_line)
     root = WcpaRoot(options.data_root)
     run = read_run(options.checkpoints_dir / options.name / f"{options.epoch}.pt")
-    check_same_topology(run.topology, root.topology(), (f"checkpoint {run.path}", f"data root {root.root}"))
+    run.check_fits(root.root, root.topology(), root.projection())
     cache = read_cache(options.cache_dir, root)
     labelled = options.split == "val"
     if labelled and run.split_digest != cache.split_digest():

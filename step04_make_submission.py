@@ -16,7 +16,6 @@ from util.checkpoint import write_whole
 from util.device import choose_device
 from util.errors import InputError, run_step
 from util.evaluation import predict
-from util.mesh import check_same_topology
 
 # How far R R^T may be from the unit matrix: some hundred float32 roundings.
 ROTATION_TOLERANCE = 1e-4
@@ -28,7 +27,7 @@ def main() -> None:
     print(device_line)
     root = WcpaRoot(options.data_root)
     run = read_run(options.checkpoints_dir / options.name / f"{options.epoch}.pt")
-    check_same_topology(run.topology, root.topology(), (f"checkpoint {run.path}", f"data root {root.root}"))
+    run.check_fits(root.root, root.topology(), root.projection())
     samples = root.samples("test")
     submission = np.empty((len(samples), 3 * run.topology.num_vertices + 12), dtype=np.float32)
     check_form(submission, root.example_submission())

@@ -4,7 +4,7 @@ source.json          which data root (path and fingerprint) and how it was split
 train_list.csv, val_list.csv, test_list.csv
 rejected.csv         the bad samples, each with its reason
 label_mean_std.npz   label_6dof_mean, label_6dof_std (6,), verts_mean (N, 3), verts_basis (K, N, 3),
-                         landmark_mean (139,), landmark_whitening (139, 139), of the training fold
+                     landmark_mean (139,), landmark_whitening (139, 139), of the training fold
 topology.npz         template, triangles, keypoints, mirror, projection, image_size (width, height)
 """
 

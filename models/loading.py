@@ -10,7 +10,8 @@ import torch
 from models import get_model_class
 from models.base_model import BaseModel
 from util.checkpoint import load_checkpoint, unpack_arrays
-from util.mesh import Topology
+from util.errors import InputError
+from util.mesh import Topology, check_same_topology
 from util.statistics import LabelStatistics
 
 
@@ -27,6 +28,16 @@ class TrainedRun:
     image_size: tuple[int, int]
     split_digest: str
     state: dict[str, Any]
+
+    def check_fits(self, root: Path, topology: Topology, projection: np.ndarray) -> None:
+        """Raises InputError where a data root has other meshes, or another camera, than the run was trained with."""
+        check_same_topology(self.topology, topology, (f"checkpoint {self.path}", f"data root {root}"))
+        # the matrices come from text with nine digits
+        if not np.allclose(self.projection, projection, rtol=1e-6):
+            raise InputError(
+                f"data root {root}: wanted the camera of checkpoint {self.path}, projection diagonal "
+                f"{np.diag(self.projection).tolist()}, got {np.diag(projection).tolist()}"
+            )
 
     def untrained_model(self) -> BaseModel:
         """The model as its run found it before the first step: drawn with the run's seed."""

@@ -110,6 +110,9 @@ class RegressionModel(BaseModel):
                 nn.init.zeros_(layer.bias)
             else:
                 draw_normal(layer)
+        if start == "mean" and not self.components:
+            with torch.no_grad():
+                self.verts_layer.bias.copy_(self.verts_mean.flatten() * DECIMETRES)
 
     @classmethod
     def build(cls, options: Mapping[str, Any], topology: Topology, statistics: LabelStatistics) -> "RegressionModel":
@@ -148,7 +151,7 @@ class RegressionModel(BaseModel):
             "--start",
             choices=["mean", "random"],
             default="mean",
-            help="output layers: zero, which with components is the training mean, or drawn like the published ones",
+            help="output layers: give the training mean until they learn, or are drawn like the published ones",
         )
         group.add_argument(
             "--shape_components",

@@ -66,9 +66,10 @@ def test_forward_backward_and_reconstruct(name, preset):
     np.testing.assert_allclose(rotations @ rotations.transpose(0, 2, 1), np.eye(3)[None].repeat(BATCH, 0), atol=1e-5)
 
 
+@pytest.mark.parametrize("components", [0, 60])
 @pytest.mark.parametrize("name", sorted(MODELS))
-def test_standard_start_is_the_mean(name):
-    model = build(name).eval()
+def test_start_at_the_mean(name, components):
+    model = MODELS[name](STATISTICS, start="mean", shape_components=components).eval()
     batch = make_batch(model)
     verts, R_t = model.reconstruct(model(batch), batch)
     expected = pose_from_6dof(np.repeat(STATISTICS.six_mean[None], BATCH, 0))

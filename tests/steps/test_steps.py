@@ -124,6 +124,17 @@ def test_broken_roots_end_in_one_message(data_root, tmp_path, run_script, break_
     assert not (tmp_path / "cache" / "source.json").exists()
 
 
+def test_an_obj_with_another_vertex_count_rejects_every_label(data_root, tmp_path, run_script):
+    with open(data_root / "resources/example.obj", "a") as file:
+        file.write("v 0 0.2 0\n")
+    status, text = run_script(
+        step01_preparation, "--data_root", data_root, "--cache_dir", tmp_path / "cache", "--num_workers", 0
+    )
+    assert status == 1
+    assert "20 of 24 samples are bad" in text
+    assert "wanted shape (100, 3), got (99, 3)" in text
+
+
 def test_training_leaves_a_whole_run(trained, tmp_path):
     folder = tmp_path / "checkpoints" / "tiny"
     options = json.loads((folder / "options.json").read_text())
@@ -295,6 +306,13 @@ def test_mistakes_after_preparation_end_in_one_message(trained, tmp_path, run_sc
     status, text = run_script(step03_eval, *trained, "--output_dir", tmp_path / "output")
     assert (status, "wanted a whole checkpoint" in text) == (1, True)
     (folder / "best.pt").write_bytes(whole)
+
+    matrix = data_root / "resources/projection_matrix.txt"
+    camera = matrix.read_text()
+    np.savetxt(matrix, np.loadtxt(matrix) * [2, 1, 1, 1])
+    status, text = run_script(step04_make_submission, *trained, "--output_dir", tmp_path / "output")
+    assert (status, "wanted the camera of checkpoint" in text) == (1, True)
+    matrix.write_text(camera)
 
     np.save(data_root / "resources/kpt_ind.npy", np.arange(68))
     status, text = run_script(step03_eval, *trained, "--output_dir", tmp_path / "output")
