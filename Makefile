@@ -5,7 +5,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-RASTERIZER_SOURCES := setup.py Sim3DR/_rasterize.pyx Sim3DR/rasterize_kernel.cpp Sim3DR/rasterize_kernel.h
+RASTERIZER_SOURCES := setup.py Sim3DR/_rasterize.pyx $(wildcard Sim3DR/kernel/*)
 
 .PHONY: setup demo test lint clean
 

@@ -42,8 +42,9 @@ from the other arguments. The work is done with Python's global lock released; d
 another thread reads it.
 """
 
+from .drawing import rasterize, render_texture
 from .lighting import RenderPipeline
-from .rasterizer import RasterBuffers, get_normal, interpolate, rasterize, rasterize_buffers, render_texture
+from .rasterizer import RasterBuffers, get_normal, interpolate, rasterize_batch, rasterize_buffers
 
 __all__ = [
     "RasterBuffers",
@@ -51,6 +52,7 @@ __all__ = [
     "get_normal",
     "interpolate",
     "rasterize",
+    "rasterize_batch",
     "rasterize_buffers",
     "render_texture",
 ]

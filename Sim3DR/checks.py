@@ -9,8 +9,11 @@ import operator
 
 import numpy as np
 
+from . import _rasterize
+
 # Pixel indices stay exact in the kernel's arithmetic far beyond this; it keeps a mistyped size from filling the memory.
 MAXIMUM_SIDE = 1 << 16
+MAXIMUM_THREADS = 1024
 
 
 def _as_array(name, value, kinds, wanted):
@@ -53,11 +56,24 @@ def check_triangles(name, value, vertex_count):
     check_shape(name, array, ("F", 3))
     if len(array) > np.iinfo(np.int32).max:
         raise ValueError(f"{name}: wanted fewer than 2**31 triangles, got {len(array)}")
-    if array.size:
-        low, high = array.min(), array.max()
-        if low < 0 or high >= vertex_count:
-            raise ValueError(f"{name}: wanted indices of {vertex_count} vertices, got {low}..{high}")
+    if array.dtype == np.int32:
+        array = _native(array, np.int32)
+        fits = _rasterize.indices_fit(array, vertex_count)
+    else:
+        fits = array.size == 0 or (array.min() >= 0 and array.max() < vertex_count)
+    if not fits:
+        raise ValueError(f"{name}: wanted indices of {vertex_count} vertices, got {array.min()}..{array.max()}")
     return _native(array, np.int32)
+
+
+def check_threads(name, value):
+    """`value` as the positive int that it is."""
+    if isinstance(value, bool | np.bool_) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name}: wanted a whole number, got {value!r}")
+    threads = operator.index(value)
+    if not 1 <= threads <= MAXIMUM_THREADS:
+        raise ValueError(f"{name}: wanted 1..{MAXIMUM_THREADS}, got {threads}")
+    return threads
 
 
 def check_side(name, value):
@@ -74,10 +90,15 @@ def check_side(name, value):
 
 
 def check_picture(name, value, channels="C"):
-    """`value` as a (H, W, channels) uint8 array with at least one pixel; not copied, whatever its order."""
+    """`value` as a (H, W, channels) array of uint8 or float32 with at least one pixel; not copied, whatever its order.
+
+    A picture of shape (H, W) is taken for one of one channel, as a view of it.
+    """
     array = np.asarray(value)
-    if array.dtype != np.uint8:
-        raise TypeError(f"{name}: wanted uint8, got {array.dtype} (a {type(value).__name__})")
+    if array.dtype not in (np.uint8, np.float32):
+        raise TypeError(f"{name}: wanted uint8 or float32, got {array.dtype} (a {type(value).__name__})")
+    if array.ndim == 2:
+        array = array[..., None]
     check_shape(name, array, ("H", "W", channels))
     if array.size == 0:
         raise ValueError(f"{name}: wanted at least one pixel and one channel, got {array.shape}")

@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from . import _rasterize
 from .checks import check_floats, check_picture
-from .rasterizer import get_normal, rasterize
+from .drawing import rasterize
+from .rasterizer import get_normal
 
 DEFAULTS = {
     "intensity_ambient": 0.3,
@@ -15,25 +17,6 @@ DEFAULTS = {
     "light_pos": (0, 0, 5),
     "view_pos": (0, 0, 5),
 }
-
-
-def _unit_range(vertices):
-    """(N, 3) moved and scaled alike on all axes so that each axis is centred and the longest spans -1..1.
-
-    Vertices that are not finite do not count (and stay so); a mesh without extent is only centred.
-    """
-    finite = vertices[np.isfinite(vertices).all(axis=1)]
-    if len(finite) == 0:
-        return vertices
-    low, high = finite.min(axis=0), finite.max(axis=0)
-    extent = (high - low).max()
-    return (vertices - (low + high) / 2) * (2 / extent if extent > 0 else 1)
-
-
-def _directions(vectors):
-    """(N, 3) scaled to unit length; zero vectors stay zero."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
 
 
 class RenderPipeline:
@@ -66,41 +49,39 @@ class RenderPipeline:
         """Moves the light to light_pos (3,), in the space of the scaled mesh."""
         self.light_pos = _triple("light_pos", light_pos)
 
-    def _light(self, vertices, normals):
-        """(N, 3) light in 0..1 at vertices (N, 3) with unit normals (N, 3)."""
-        light = np.zeros(vertices.shape)
-        if self.intensity_ambient > 0:
-            light += self.intensity_ambient * self.color_ambient
-        if self.intensity_directional > 0:
-            placed = _unit_range(vertices)
-            to_light = _directions(self.light_pos - placed)
-            cosine = np.sum(normals * to_light, axis=1, keepdims=True)
-            light += self.intensity_directional * self.color_directional * np.clip(cosine, 0, 1)
-            if self.intensity_specular > 0:
-                reflection = 2 * cosine * normals - to_light
-                to_viewer = _directions(self.view_pos - placed)
-                highlight = np.sum((to_viewer * reflection) ** self.specular_exp, axis=1, keepdims=True)
-                highlight = np.where(cosine != 0, np.clip(highlight, 0, 1), 0)
-                light += self.intensity_specular * self.color_directional * highlight
-        return np.clip(light, 0, 1)
+    def _light(self):
+        """(5, 3): shares of ambient, directional and specular light by channel, positions of light and viewer."""
+        directional = self.intensity_directional > 0
+        return np.array(
+            [
+                max(self.intensity_ambient, 0) * self.color_ambient,
+                max(self.intensity_directional, 0) * self.color_directional,
+                max(self.intensity_specular, 0) * self.color_directional * directional,
+                self.light_pos,
+                self.view_pos,
+            ]
+        )
 
-    def __call__(self, vertices, triangles, bg, texture=None, *, w=None):
-        """Draws the mesh over a copy of bg.
+    def __call__(self, vertices, triangles, bg, texture=None, *, w=None, alpha=1.0, samples=1, out=None, threads=1):
+        """Draws the mesh over a picture.
 
         vertices (N, 3), triangles (F, 3), w: as in rasterize_buffers; triangles whose normals (see get_normal) point to
-        +z face the viewer. bg (H, W, 3) uint8. texture (N, 3): colours of the vertices in 0..1, white without it.
+        +z face the viewer. bg (H, W, 3). texture (N, 3): colours of the vertices in 0..1, white without it. alpha,
+        samples, out, threads: as in rasterize.
 
-        Returns a new (H, W, 3) uint8 picture.
+        Returns the picture, of bg's shape and type; bg stays as it is unless it is out.
         Raises TypeError, ValueError: an argument of the wrong kind, shape or range.
         """
         bg = check_picture("bg", bg, 3)
         vertices = check_floats("vertices", vertices, ("N", 3))
-        # Vertices that are not finite give light that is not a number; their triangles are not drawn.
-        with np.errstate(invalid="ignore"):
-            light = self._light(vertices.astype(np.float64), get_normal(vertices, triangles))
         if texture is not None:
-            light = light * check_floats("texture", texture, (len(vertices), 3), kinds="f")
-        return rasterize(vertices, triangles, light, bg=bg, w=w)
+            texture = check_floats("texture", texture, (len(vertices), 3), kinds="f")
+        colors = np.empty((len(vertices), 3), np.float32)
+        normals = get_normal(vertices, triangles)
+        _rasterize.light_vertices(vertices, normals, texture, self._light(), int(self.specular_exp), colors)
+        return rasterize(
+            vertices, triangles, colors, bg, w=w, alpha=alpha, samples=samples, out=out, threads=threads
+        )
 
 
 def _number(name, value):

@@ -1,21 +1,15 @@
-"""The drawing functions: they check and convert their arguments and call the compiled kernel.
+"""What each pixel shows, and values at it: arguments are checked and converted for the compiled kernel.
 
 What a pixel, a covered pixel, depth and w are is specified in the package's docstring.
 """
 
+import os
 from typing import NamedTuple
 
 import numpy as np
 
 from . import _rasterize
-from .checks import (
-    check_floats,
-    check_out,
-    check_picture,
-    check_shape,
-    check_side,
-    check_triangles,
-)
+from .checks import check_floats, check_out, check_shape, check_side, check_threads, check_triangles
 
 
 class RasterBuffers(NamedTuple):
@@ -26,13 +20,14 @@ class RasterBuffers(NamedTuple):
     depth: np.ndarray  # (H, W) float32, z there, larger is nearer; -inf where empty
 
 
-def rasterize_buffers(vertices, triangles, height, width, w=None, out=None):
+def rasterize_buffers(vertices, triangles, height, width, w=None, out=None, *, threads=1):
     """Which triangle each pixel shows, and where in it.
 
     vertices (N, 3): x right and y down in pixels, centres at whole numbers; z, larger is nearer.
     triangles (F, 3): vertex indices, either winding.
     w (N,): distance along the view direction, any unit; makes weights and depth perspective-correct.
-    out: RasterBuffers to write into and return, in place of new ones.
+    out: RasterBuffers to write into and return, in place of new ones. threads: over how many to spread the rows; the
+    result is the same.
 
     Returns RasterBuffers of height x width.
     Raises TypeError, ValueError: an argument of the wrong kind, shape or range; an `out` that is read-only, not in C
@@ -45,27 +40,58 @@ def rasterize_buffers(vertices, triangles, height, width, w=None, out=None):
     width = check_side("width", width)
     if w is not None:
         w = check_floats("w", w, (len(vertices),))
+    threads = check_threads("threads", threads)
     if out is None:
-        # The kernel writes every element.
-        out = RasterBuffers(
-            np.empty((height, width), np.int32),
-            np.empty((height, width, 3), np.float32),
-            np.empty((height, width), np.float32),
-        )
+        out = _new_buffers((height, width))
     else:
-        _check_out_buffers(out, height, width, sources)
-    _rasterize.rasterize_buffers(vertices, w, triangles, *out)
+        _check_out_buffers(out, (height, width), sources)
+    _rasterize.rasterize_buffers(vertices, w, triangles, *out, threads)
     return out
 
 
-def _check_out_buffers(out, height, width, sources):
+def rasterize_batch(vertices, triangles, height, width, w=None, out=None, *, threads=None):
+    """rasterize_buffers for several meshes with the same triangles, spread over threads.
+
+    vertices (B, N, 3), triangles (F, 3), w (B, N): as there, a leading axis for the mesh. out: RasterBuffers with that
+    axis. threads: as many as the process may use, unless told otherwise; the result is the same.
+
+    Returns RasterBuffers with a leading axis of length B.
+    Raises TypeError, ValueError: as rasterize_buffers.
+    """
+    sources = {"vertices": vertices, "triangles": triangles, "w": w}
+    vertices = check_floats("vertices", vertices, ("B", "N", 3))
+    triangles = check_triangles("triangles", triangles, vertices.shape[1])
+    shape = (len(vertices), check_side("height", height), check_side("width", width))
+    if w is not None:
+        w = check_floats("w", w, vertices.shape[:2])
+    threads = _usable_processors() if threads is None else check_threads("threads", threads)
+    if out is None:
+        out = _new_buffers(shape)
+    else:
+        _check_out_buffers(out, shape, sources)
+    _rasterize.rasterize_batch(vertices, w, triangles, *out, threads)
+    return out
+
+
+def _usable_processors():
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _new_buffers(shape):
+    """RasterBuffers for pictures of shape (..., H, W), not filled: the kernel writes every element."""
+    return RasterBuffers(np.empty(shape, np.int32), np.empty((*shape, 3), np.float32), np.empty(shape, np.float32))
+
+
+def _check_out_buffers(out, shape, sources):
     if not isinstance(out, RasterBuffers):
         raise TypeError(f"out: wanted RasterBuffers, got a {type(out).__name__}")
     inputs = {name: np.asarray(value) for name, value in sources.items() if value is not None}
     for field, dtype in zip(RasterBuffers._fields, (np.int32, np.float32, np.float32), strict=True):
-        shape = (height, width, 3) if field == "barycentric" else (height, width)
+        wanted = (*shape, 3) if field == "barycentric" else shape
         array = getattr(out, field)
-        check_out(f"out.{field}", array, shape, dtype, inputs)
+        check_out(f"out.{field}", array, wanted, dtype, inputs)
         inputs[f"out.{field}"] = array
 
 
@@ -114,79 +140,6 @@ def interpolate(buffers, triangles, attributes, out=None):
     return out
 
 
-def _start_picture(bg, height, width, channel):
-    """A new picture to draw on: a copy of bg, or black."""
-    if bg is None:
-        if height is None or width is None or channel is None:
-            raise ValueError(f"wanted bg, or height, width and channel; got {height}, {width} and {channel}")
-        return np.zeros(
-            (check_side("height", height), check_side("width", width), check_side("channel", channel)), np.uint8
-        )
-    picture = np.array(check_picture("bg", bg), order="C")
-    for name, given, actual in zip(
-        ("height", "width", "channel"), (height, width, channel), picture.shape, strict=True
-    ):
-        if given is not None and given != actual:
-            raise ValueError(f"{name}: wanted none or bg's {actual}, got {given}")
-    return picture
-
-
-def rasterize(vertices, triangles, colors, bg=None, height=None, width=None, channel=None, reverse=False, *, w=None):
-    """A mesh with a colour at each vertex, drawn over a picture.
-
-    vertices, triangles, w: as in rasterize_buffers. colors (N, C): floats in 0..1; drawn as 255 * c, clipped to 0..255
-    and rounded to the nearest; NaN is drawn as 0. bg (H, W, C) uint8: what to draw over; without it, black of
-    height x width x channel. reverse: mirrors the drawing, not bg, top to bottom.
-
-    Returns a new (H, W, C) uint8 picture; bg stays as it is.
-    Raises TypeError, ValueError: an argument of the wrong kind, shape or range.
-    """
-    picture = _start_picture(bg, height, width, channel)
-    vertices = check_floats("vertices", vertices, ("N", 3))
-    triangles = check_triangles("triangles", triangles, len(vertices))
-    colors = check_floats("colors", colors, (len(vertices), picture.shape[2]), kinds="f")
-    buffers = rasterize_buffers(vertices, triangles, *picture.shape[:2], w=w)
-    target = picture[::-1] if reverse else picture
-    _rasterize.paint_colors(buffers.triangle, buffers.barycentric, triangles, colors, target)
-    return picture
-
-
-def render_texture(vertices, triangles, texture, uv, bg, w=None, uv_triangles=None):
-    """A mesh with a texture, drawn over a picture.
-
-    vertices, triangles, w: as in rasterize_buffers. texture (h, w, C): uint8, or floats in 0..1. uv (N, 2): u from the
-    left, v from the bottom of the texture (as in OBJ files), 0..1 from border to border. bg (H, W, C) uint8.
-    uv_triangles (F, 3): rows of uv for each triangle's corners, where they are not those of the vertices; uv is then
-    (M, 2).
-
-    Bilinear between texel centres; beyond the outermost ones, and beyond 0..1, the border texel. Drawn clipped and
-    rounded as colors are in rasterize.
-
-    Returns a new (H, W, C) uint8 picture; bg stays as it is.
-    Raises TypeError, ValueError: an argument of the wrong kind, shape or range.
-    """
-    picture = np.array(check_picture("bg", bg), order="C")
-    vertices = check_floats("vertices", vertices, ("N", 3))
-    triangles = check_triangles("triangles", triangles, len(vertices))
-    uv = check_floats("uv", uv, ("M" if uv_triangles is not None else len(vertices), 2))
-    if uv_triangles is None:
-        uv_triangles = triangles
-    else:
-        uv_triangles = check_triangles("uv_triangles", uv_triangles, len(uv))
-        check_shape("uv_triangles", uv_triangles, triangles.shape)
-    if np.asarray(texture).dtype == np.uint8:
-        texture = np.require(check_picture("texture", texture, picture.shape[2]), requirements=["C", "A"])
-        paint = _rasterize.paint_byte_texture
-    else:
-        texture = check_floats("texture", texture, ("h", "w", picture.shape[2]), kinds="f")
-        if texture.size == 0:
-            raise ValueError(f"texture: wanted at least one texel, got {texture.shape}")
-        paint = _rasterize.paint_float_texture
-    buffers = rasterize_buffers(vertices, triangles, *picture.shape[:2], w=w)
-    paint(buffers.triangle, buffers.barycentric, uv_triangles, uv, texture, picture)
-    return picture
-
-
 def get_normal(vertices, triangles):
     """Unit normals of the vertices, each the sum of its triangles' normals, weighted by their areas.
 
@@ -199,5 +152,5 @@ def get_normal(vertices, triangles):
     vertices = check_floats("vertices", vertices, ("N", 3))
     triangles = check_triangles("triangles", triangles, len(vertices))
     normals = np.empty(vertices.shape, np.float32)
-    _rasterize.vertex_normals(vertices, triangles, np.zeros(vertices.shape), normals)
+    _rasterize.vertex_normals(vertices, triangles, normals)
     return normals

@@ -1,0 +1,11 @@
+// All that is compiled for each instruction set; included inside its namespace.
+
+#include "lanes.h"
+#include "light_body.h"
+#include "paint_body.h"
+#include "raster_body.h"
+
+#ifndef SIM3DR_FUNCTIONS
+#define SIM3DR_FUNCTIONS \
+    load_points, draw, write_buffers, paint_colors, paint_texture, interpolate, sum_normals, light_vertices, indices_fit
+#endif

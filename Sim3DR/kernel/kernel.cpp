@@ -1,0 +1,195 @@
+#include "kernel.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include "mesh.h"
+
+namespace sim3dr {
+namespace {
+
+struct Free {
+    void operator()(void* memory) const { std::free(memory); }
+};
+template <typename Number>
+using Memory = std::unique_ptr<Number[], Free>;
+
+template <typename Number>
+Memory<Number> allocate(int64_t count) {
+    auto* memory = static_cast<Number*>(std::malloc(sizeof(Number) * static_cast<size_t>(std::max<int64_t>(count, 1))));
+    if (!memory) throw std::bad_alloc();
+    return Memory<Number>(memory);
+}
+
+// Calls work(0) ... work(count - 1), spread over threads that live no longer than this call.
+template <typename Work>
+void in_parallel(int64_t count, int threads, const Work& work) {
+    std::atomic<int64_t> next{0};
+    std::atomic<bool> failed{false};
+    const auto run = [&] {
+        try {
+            for (int64_t item = next++; item < count; item = next++) work(item);
+        } catch (const std::bad_alloc&) {
+            failed = true;
+        }
+    };
+    std::vector<std::thread> helpers;
+    try {
+        for (int64_t i = 1; i < std::min<int64_t>(threads, count); ++i) helpers.emplace_back(run);
+    } catch (const std::system_error&) {
+        // No more threads to be had: those that run do the work.
+    }
+    run();
+    for (std::thread& helper : helpers) helper.join();
+    if (failed) throw std::bad_alloc();
+}
+
+// The rows from..to in `count` runs of about equal work: a vertex stands for two triangles, which take about 32 times as
+// long as a pixel of the box.
+std::vector<int> share_rows(const float* points, int64_t point_count, int from, int to, int columns, int count) {
+    std::vector<int64_t> work(to - from + 2, 0);
+    for (int64_t i = 0; count > 1 && i < point_count; ++i) {
+        const double y = points[4 * i + 1];
+        if (y >= from && y <= to) work[static_cast<int>(y) - from + 1] += 32;
+    }
+    for (int row = from; row <= to; ++row) work[row - from + 1] += work[row - from] + columns;
+    std::vector<int> starts;
+    for (int part = 0; part < count; ++part) {
+        const auto begin = std::lower_bound(work.begin(), work.end(), work.back() * part / count);
+        starts.push_back(from + static_cast<int>(begin - work.begin()));
+    }
+    starts.push_back(to + 1);
+    return starts;
+}
+
+// The pixels of the picture that the mesh may cover; empty if right < left or bottom < top.
+Canvas canvas_for(const Box& box, int height, int width) {
+    Canvas canvas = {};
+    canvas.right = width - 1, canvas.bottom = height - 1;
+    if (box.low[3] < 0.0f) return canvas;  // what reaches behind the camera may be anywhere
+    // Compared as doubles before anything becomes an int, so that no coordinate is too large.
+    canvas.left = static_cast<int>(std::min(std::max(std::ceil(0.0 + box.low[0]), 0.0), width + 0.0));
+    canvas.top = static_cast<int>(std::min(std::max(std::ceil(0.0 + box.low[1]), 0.0), height + 0.0));
+    canvas.right = static_cast<int>(std::max(std::min(std::floor(0.0 + box.high[0]), width - 1.0), -1.0));
+    canvas.bottom = static_cast<int>(std::max(std::min(std::floor(0.0 + box.high[1]), height - 1.0), -1.0));
+    return canvas;
+}
+
+// Draws a mesh band by band and hands each band to finish(band). Rows outside the mesh belong to the nearest band.
+template <typename Finish>
+void draw_bands(const Shape& shape, int height, int width, int threads, const Finish& finish) {
+    const Functions& use = functions();
+    const Memory<float> points = allocate<float>(4 * shape.vertex_count);
+    Box box;
+    use.load_points(shape, points.get(), box);
+    const Mesh mesh = {points.get(), shape.triangles, shape.triangle_count, height, width, shape.w != nullptr,
+                       box.lattice};
+    Canvas whole = canvas_for(box, height, width);
+    if (whole.left > whole.right || whole.top > whole.bottom || shape.triangle_count == 0) {
+        whole.left = whole.top = 0, whole.right = whole.bottom = -1;
+        finish(Band{whole, 0, height - 1});
+        return;
+    }
+    const int columns = whole.right - whole.left + 1, rows = whole.bottom - whole.top + 1;
+    const int count = std::max(1, std::min(threads, rows / 8));
+    const std::vector<int> starts =
+        share_rows(points.get(), shape.vertex_count, whole.top, whole.bottom, columns, count);
+    whole.stride = columns + SPARE_COLUMNS;
+    const int64_t cells = (rows + static_cast<int64_t>(SPARE_ROWS) * count) * whole.stride;
+    const Memory<int64_t> keys = allocate<int64_t>(cells);
+    const Memory<float> weights = allocate<float>(2 * cells);
+    in_parallel(count, threads, [&](int64_t part) {
+        Band band = {whole, part == 0 ? 0 : starts[part], part == count - 1 ? height - 1 : starts[part + 1] - 1};
+        Canvas& canvas = band.canvas;
+        canvas.top = starts[part], canvas.bottom = starts[part + 1] - 1;
+        const int64_t first = (canvas.top - whole.top + part * SPARE_ROWS) * whole.stride;
+        canvas.keys = keys.get() + first;
+        canvas.second = weights.get() + first, canvas.third = weights.get() + cells + first;
+        std::fill_n(canvas.keys, (canvas.bottom - canvas.top + 1) * whole.stride, EMPTY);
+        use.draw(mesh, canvas);
+        finish(band);
+    });
+}
+
+template <typename Work>
+bool enough_memory(const Work& work) noexcept {
+    try {
+        work();
+        return true;
+    } catch (const std::bad_alloc&) {
+        return false;
+    }
+}
+
+}  // namespace
+
+bool rasterize_buffers(const Shape& shape, const Buffers& buffers, int threads) noexcept {
+    return enough_memory([&] {
+        draw_bands(shape, buffers.height, buffers.width, threads,
+                   [&](const Band& band) { functions().write_buffers(band, buffers); });
+    });
+}
+
+bool rasterize_batch(const Shape& shape, const Buffers& buffers, int64_t count, int threads) noexcept {
+    const int64_t pixels = static_cast<int64_t>(buffers.height) * buffers.width;
+    return enough_memory([&] {
+        in_parallel(count, threads, [&](int64_t item) {
+            Shape one = shape;
+            one.vertices += 3 * item * shape.vertex_count;
+            if (shape.w) one.w += item * shape.vertex_count;
+            Buffers picture = buffers;
+            picture.triangle += item * pixels;
+            picture.barycentric += 3 * item * pixels;
+            picture.depth += item * pixels;
+            draw_bands(one, buffers.height, buffers.width, 1,
+                       [&](const Band& band) { functions().write_buffers(band, picture); });
+        });
+    });
+}
+
+bool paint_colors(const Shape& shape, const float* colors, const Opacity& opacity, const Picture& picture,
+                  int threads) noexcept {
+    return enough_memory([&] {
+        draw_bands(shape, picture.height, picture.width, threads,
+                   [&](const Band& band) { functions().paint_colors(band, shape, colors, opacity, picture); });
+    });
+}
+
+bool paint_texture(const Shape& shape, const Texture& texture, const Opacity& opacity, const Picture& picture,
+                   int threads) noexcept {
+    return enough_memory([&] {
+        draw_bands(shape, picture.height, picture.width, threads,
+                   [&](const Band& band) { functions().paint_texture(band, shape, texture, opacity, picture); });
+    });
+}
+
+void interpolate(const Buffers& buffers, const int32_t* triangles, const float* attributes, int channels,
+                 float* out) noexcept {
+    functions().interpolate(buffers, triangles, attributes, channels, out);
+}
+
+bool vertex_normals(const Shape& shape, float* normals) noexcept {
+    return enough_memory([&] {
+        const Memory<double> sums = allocate<double>(4 * shape.vertex_count);
+        std::fill_n(sums.get(), 4 * shape.vertex_count, 0.0);
+        functions().sum_normals(shape, sums.get(), normals);
+    });
+}
+
+void light_vertices(const Shape& shape, const float* normals, const float* texture, const Light& light,
+                    float* colors) noexcept {
+    functions().light_vertices(shape, normals, texture, light, colors);
+}
+
+bool indices_fit(const int32_t* indices, int64_t count, int64_t vertex_count) noexcept {
+    return functions().indices_fit(indices, count, vertex_count);
+}
+
+}  // namespace sim3dr
