@@ -1,7 +1,7 @@
 """Sim3DR: triangle meshes to pictures, on the processor, without a graphics card. Needs numpy alone.
 
 It keeps the names and meanings of the module of that name in 3DDFA_V2 (rasterize, get_normal, RenderPipeline) and adds
-what training data and overlays need (rasterize_buffers, interpolate, render_texture). This is its specification.
+what training data, overlays and fitting need. Sim3DR/README.md shows it; this is its specification.
 
 Picture. (H, W) or (H, W, C), row 0 at the top. x runs right, y runs down, in pixels; the centre of the pixel in row i
 and column j is at x = j, y = i. Where image coordinates count from the picture's top left corner (pixel j covers
@@ -13,33 +13,42 @@ and float32 is what is drawn, exactly: nothing is snapped to a grid.
 Coverage. A pixel belongs to a triangle if its centre lies inside. A centre exactly on an edge belongs to it if the
 inside is to the right of that edge (a left edge) or, where the edge is level, below it (a top edge). The test is exact
 for every float32 coordinate, so triangles that meet at an edge or a corner leave no hole and draw no pixel twice, and
-no coordinate is too large. Both windings are drawn; triangles without area are not. No antialiasing, and no clipping in
-depth.
+no coordinate is too large. Both windings are drawn; triangles without area are not.
 
 Normals. Winding matters to get_normal and RenderPipeline alone: (b - a) x (c - a) of a triangle (a, b, c) has to point
 to +z, towards the viewer, for its front to be lit. A mesh wound counter-clockwise in a space with y up is wound the
 other way once y runs down: give its triangles as triangles[:, ::-1].
 
 Weights. The barycentric coordinates b of the centre, in the order of the triangle's corners, not negative, summing to
-1 up to rounding. With w they are perspective-correct: (b_i / w_i) / sum_k (b_k / w_k), w being each vertex's distance
-along the view direction, in any unit. Depth is sum_i b_i z_i under the same weights, rounded to float32.
+1 up to rounding; float32, within 1e-7 of the true ones. With w they are perspective-correct: (b_i / w_i) /
+sum_k (b_k / w_k), w being each vertex's distance along the view direction, in any unit. Depth is sum_i b_i z_i under
+the same weights, rounded to float32.
+
+Behind the camera. A vertex with w < 0 lies behind the camera; its x and y are those that the projection gives it, X / w
+and Y / w, which mirrors it. Of a triangle with such vertices exactly the part in front of the camera is drawn, its
+weights being those of the whole triangle: nothing is dropped, no vertex is made and no near distance is needed, since
+coverage, weights and depth stay finite up to w = 0. A vertex at w = 0 has no place in the picture: see Dropped.
 
 Order. The pixel shows the triangle with the largest depth; among equal ones, that with the lowest index. The result
-depends on nothing but the arguments.
+depends on nothing but the arguments: not on the number of threads, nor on the instruction set (AVX-512, AVX2 or none,
+chosen when the module is loaded).
 
-Dropped. Triangles with a vertex that has NaN or infinity in x, y, z or w, or, with w, w <= 0 (at or behind the camera).
-A float64 too large for float32 counts as infinite.
+Dropped. Triangles with a vertex that has NaN or infinity in x, y, z or w, or w = 0, and those wholly behind the camera.
+A float64 too large for float32 counts as infinite, one too small for it as 0.
 
 Drawing. Per-vertex values are blended under the weights; where a triangle's corners have the same value, so has every
-pixel of it, exactly. Colours are floats in 0..1 and come out as 255 * c, clipped to 0..255 and rounded to the nearest,
-halves up; NaN comes out as 0, and what is infinite as 0 or 255. (3DDFA_V2 cuts off in place of rounding, at most one
-level lower, and wraps what is beyond 0..1.)
+pixel of it, exactly. On uint8, colours are floats in 0..1 and come out as 255 * c, clipped to 0..255 and rounded to the
+nearest, halves up; NaN comes out as 0, and what is infinite as 0 or 255. (3DDFA_V2 cuts off in place of rounding, at
+most one level lower, and wraps what is beyond 0..1.) On float32 they come out as they are. With alpha, a pixel is
+(1 - alpha) * what was there + alpha * the colour of the front-most surface: once, whatever lies behind that. With
+samples = s the picture is drawn s times as large on each axis and averaged; pixels that the mesh does not touch stay as
+they are.
 
 Arguments. What is not an array of the wanted kind and shape, or has indices out of range, raises TypeError or
-ValueError. None is ever changed: the drawing functions return new pictures (3DDFA_V2 draws into bg). `out`, where a
-function has it (rasterize_buffers, interpolate), must be writable, of the exact type and shape, in C order, and apart
-from the other arguments. The work is done with Python's global lock released; do not change an array while a call in
-another thread reads it.
+ValueError. None is ever changed: the drawing functions return new pictures (3DDFA_V2 draws into bg), unless `out` says
+where to draw; it must be writable, of the exact type and shape, in C order, and apart from the other arguments, save
+that the drawing functions take bg itself. The work is done with Python's global lock released; do not change an array
+while a call in another thread reads it.
 """
 
 from .drawing import rasterize, render_texture

@@ -25,15 +25,18 @@ def _as_array(name, value, kinds, wanted):
 
 def check_shape(name, array, wanted):
     """Raises ValueError unless array.shape fits `wanted`, a tuple of sizes and of letters that stand for any size."""
-    fits = array.ndim == len(wanted) and all(
-        isinstance(want, str) or want == got for want, got in zip(wanted, array.shape, strict=True)
-    )
+    fits = len(array.shape) == len(wanted)
+    if fits:
+        for want, got in zip(wanted, array.shape, strict=True):
+            fits &= want.__class__ is str or want == got
     if not fits:
         letters = ", ".join(str(want) for want in wanted) + ("," if len(wanted) == 1 else "")
         raise ValueError(f"{name}: wanted shape ({letters}), got {array.shape}")
 
 
 def _native(array, dtype):
+    if array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative:
+        return array
     # A float64 beyond float32's range becomes infinite, which the kernel drops; that is no cause for a warning.
     with np.errstate(over="ignore", invalid="ignore"):
         return np.require(array, dtype=dtype, requirements=["C", "A"])

@@ -79,9 +79,7 @@ class RenderPipeline:
         colors = np.empty((len(vertices), 3), np.float32)
         normals = get_normal(vertices, triangles)
         _rasterize.light_vertices(vertices, normals, texture, self._light(), int(self.specular_exp), colors)
-        return rasterize(
-            vertices, triangles, colors, bg, w=w, alpha=alpha, samples=samples, out=out, threads=threads
-        )
+        return rasterize(vertices, triangles, colors, bg, w=w, alpha=alpha, samples=samples, out=out, threads=threads)
 
 
 def _number(name, value):

@@ -4,7 +4,6 @@
 #include <atomic>
 #include <cmath>
 #include <cstdlib>
-#include <memory>
 #include <new>
 #include <system_error>
 #include <thread>
@@ -15,18 +14,36 @@
 namespace sim3dr {
 namespace {
 
-struct Free {
-    void operator()(void* memory) const { std::free(memory); }
-};
-template <typename Number>
-using Memory = std::unique_ptr<Number[], Free>;
+// Room to draw in. Each thread keeps its own for its next call: memory that comes fresh from the system costs more, page
+// by page, than drawing into it. What is larger than KEPT is given back.
+class Scratch {
+public:
+    static constexpr int64_t KEPT = int64_t{64} << 20;
 
-template <typename Number>
-Memory<Number> allocate(int64_t count) {
-    auto* memory = static_cast<Number*>(std::malloc(sizeof(Number) * static_cast<size_t>(std::max<int64_t>(count, 1))));
-    if (!memory) throw std::bad_alloc();
-    return Memory<Number>(memory);
-}
+    ~Scratch() { std::free(memory_); }
+    char* room(int64_t bytes) {
+        if (bytes > size_) {
+            give_back();
+            memory_ = static_cast<char*>(std::malloc(static_cast<size_t>(bytes)));
+            if (!memory_) throw std::bad_alloc();
+            size_ = bytes;
+        }
+        return memory_;
+    }
+    void give_back() {
+        std::free(memory_);
+        memory_ = nullptr;
+        size_ = 0;
+    }
+    void end_call() {
+        if (size_ > KEPT) give_back();
+    }
+
+private:
+    char* memory_ = nullptr;
+    int64_t size_ = 0;
+};
+thread_local Scratch points_scratch, colors_scratch, canvas_scratch;
 
 // Calls work(0) ... work(count - 1), spread over threads that live no longer than this call.
 template <typename Work>
@@ -86,10 +103,10 @@ Canvas canvas_for(const Box& box, int height, int width) {
 template <typename Finish>
 void draw_bands(const Shape& shape, int height, int width, int threads, const Finish& finish) {
     const Functions& use = functions();
-    const Memory<float> points = allocate<float>(4 * shape.vertex_count);
+    auto* points = reinterpret_cast<float*>(points_scratch.room(16 * shape.vertex_count + 16));
     Box box;
-    use.load_points(shape, points.get(), box);
-    const Mesh mesh = {points.get(), shape.triangles, shape.triangle_count, height, width, shape.w != nullptr,
+    use.load_points(shape, points, box);
+    const Mesh mesh = {points, shape.triangles, shape.triangle_count, height, width, shape.w != nullptr,
                        box.lattice};
     Canvas whole = canvas_for(box, height, width);
     if (whole.left > whole.right || whole.top > whole.bottom || shape.triangle_count == 0) {
@@ -100,22 +117,24 @@ void draw_bands(const Shape& shape, int height, int width, int threads, const Fi
     const int columns = whole.right - whole.left + 1, rows = whole.bottom - whole.top + 1;
     const int count = std::max(1, std::min(threads, rows / 8));
     const std::vector<int> starts =
-        share_rows(points.get(), shape.vertex_count, whole.top, whole.bottom, columns, count);
+        share_rows(points, shape.vertex_count, whole.top, whole.bottom, columns, count);
     whole.stride = columns + SPARE_COLUMNS;
     const int64_t cells = (rows + static_cast<int64_t>(SPARE_ROWS) * count) * whole.stride;
-    const Memory<int64_t> keys = allocate<int64_t>(cells);
-    const Memory<float> weights = allocate<float>(2 * cells);
+    auto* keys = reinterpret_cast<int64_t*>(canvas_scratch.room(16 * cells));
+    auto* weights = reinterpret_cast<float*>(keys + cells);
     in_parallel(count, threads, [&](int64_t part) {
         Band band = {whole, part == 0 ? 0 : starts[part], part == count - 1 ? height - 1 : starts[part + 1] - 1};
         Canvas& canvas = band.canvas;
         canvas.top = starts[part], canvas.bottom = starts[part + 1] - 1;
         const int64_t first = (canvas.top - whole.top + part * SPARE_ROWS) * whole.stride;
-        canvas.keys = keys.get() + first;
-        canvas.second = weights.get() + first, canvas.third = weights.get() + cells + first;
+        canvas.keys = keys + first;
+        canvas.second = weights + first, canvas.third = weights + cells + first;
         std::fill_n(canvas.keys, (canvas.bottom - canvas.top + 1) * whole.stride, EMPTY);
         use.draw(mesh, canvas);
         finish(band);
     });
+    points_scratch.end_call();
+    canvas_scratch.end_call();
 }
 
 template <typename Work>
@@ -154,11 +173,22 @@ bool rasterize_batch(const Shape& shape, const Buffers& buffers, int64_t count, 
     });
 }
 
-bool paint_colors(const Shape& shape, const float* colors, const Opacity& opacity, const Picture& picture,
+bool paint_colors(const Shape& shape, const float* values, const Opacity& opacity, const Picture& picture,
                   int threads) noexcept {
     return enough_memory([&] {
+        Colors colors = {values, nullptr};
+        if (!picture.floats && picture.channels == 3 && opacity.opacity == 1.0 && !opacity.vertex_opacity) {
+            auto* padded = reinterpret_cast<double*>(colors_scratch.room(32 * shape.vertex_count + 32));
+            for (int64_t i = 0; i < shape.vertex_count; ++i) {
+                for (int channel = 0; channel < 4; ++channel) {
+                    padded[4 * i + channel] = channel < 3 ? values[3 * i + channel] : 0.0f;
+                }
+            }
+            colors.padded = padded;
+        }
         draw_bands(shape, picture.height, picture.width, threads,
                    [&](const Band& band) { functions().paint_colors(band, shape, colors, opacity, picture); });
+        colors_scratch.end_call();
     });
 }
 
@@ -177,9 +207,10 @@ void interpolate(const Buffers& buffers, const int32_t* triangles, const float* 
 
 bool vertex_normals(const Shape& shape, float* normals) noexcept {
     return enough_memory([&] {
-        const Memory<double> sums = allocate<double>(4 * shape.vertex_count);
-        std::fill_n(sums.get(), 4 * shape.vertex_count, 0.0);
-        functions().sum_normals(shape, sums.get(), normals);
+        auto* sums = reinterpret_cast<double*>(points_scratch.room(32 * shape.vertex_count + 32));
+        std::fill_n(sums, 4 * shape.vertex_count, 0.0);
+        functions().sum_normals(shape, sums, normals);
+        points_scratch.end_call();
     });
 }
 

@@ -31,11 +31,11 @@ void sum_normals(const Shape& shape, double* sums, float* normals) {
         }
     }
     for (int64_t index = 0; index < shape.vertex_count; ++index) {
-        const double* sum = sums + 4 * index;
-        const double length = std::sqrt(sum[0] * sum[0] + sum[1] * sum[1] + sum[2] * sum[2]);
-        for (int axis = 0; axis < 3; ++axis) {
-            normals[3 * index + axis] = length > 0.0 ? static_cast<float>(sum[axis] / length) : 0.0f;
-        }
+        const Double4 sum = load<Double4>(sums + 4 * index);
+        const Double4 squares = sum * sum;
+        const double length = std::sqrt(squares[0] + squares[1] + squares[2]);
+        const Double4 normal = sum / (length > 0.0 ? length : 1.0);
+        for (int axis = 0; axis < 3; ++axis) normals[3 * index + axis] = static_cast<float>(normal[axis]);
     }
 }
 

@@ -84,13 +84,19 @@ struct Band {
     int first_row, last_row;
 };
 
+// Colours at the vertices: values (N, channels) and, where they go onto three bytes without being blended, padded (N, 4).
+struct Colors {
+    const float* values;
+    const double* padded;
+};
+
 // What is compiled once for each instruction set.
 struct Functions {
     const char* name;
     void (*load_points)(const Shape& shape, float* points, Box& box);
     void (*draw)(const Mesh& mesh, const Canvas& canvas);
     void (*write_buffers)(const Band& band, const Buffers& buffers);
-    void (*paint_colors)(const Band& band, const Shape& shape, const float* colors, const Opacity& opacity,
+    void (*paint_colors)(const Band& band, const Shape& shape, const Colors& colors, const Opacity& opacity,
                          const Picture& picture);
     void (*paint_texture)(const Band& band, const Shape& shape, const Texture& texture, const Opacity& opacity,
                           const Picture& picture);

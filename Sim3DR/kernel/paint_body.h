@@ -2,7 +2,7 @@
 
 // Calls draw(x, y, index of the triangle, weights of its corners 1 and 2) for every pixel that shows the mesh.
 template <typename Draw>
-SIM3DR_INLINE void for_each_covered(const Canvas& canvas, Draw draw) {
+SIM3DR_INLINE void for_each_covered(const Canvas canvas, const Draw& draw) {  // a copy that no store can change
     for (int y = canvas.top; y <= canvas.bottom; ++y) {
         const int64_t row = canvas.offset(0, y);
         for (int x = canvas.left; x <= canvas.right; ++x) {
@@ -102,21 +102,16 @@ void paint_any_colors(const Band& band, const int32_t* triangles, const float* c
     });
 }
 
-// The common case in vectors: opaque colours on a picture of three bytes. The first two corners' colours are read as
-// four numbers, of which the last is not used; a colour at the end of the array is put together number by number.
-void paint_opaque_bytes(const Band& band, const int32_t* triangles, const float* colors, int64_t vertex_count,
-                        const Picture& picture) {
+// The common case in vectors: opaque colours on a picture of three bytes. padded (N, 4) holds the colours.
+void paint_opaque_bytes(const Band& band, const int32_t* triangles, const double* padded, const Picture& target) {
+    const Picture picture = target;
     const Double4 zero = {0.0, 0.0, 0.0, 0.0};
-    const auto color_of = [&](int32_t corner) __attribute__((always_inline)) {
-        const float* color = colors + 3 * static_cast<int64_t>(corner);
-        const Float4 four = corner + 1 < vertex_count ? load<Float4>(color) : Float4{color[0], color[1], color[2], 0.0f};
-        return __builtin_convertvector(four, Double4);
-    };
-    for_each_covered(band.canvas, [&](int x, int y, int64_t index, double second, double third)
+    for_each_covered(band.canvas, [=](int x, int y, int64_t index, double second, double third)
                                       __attribute__((always_inline)) {
         const int32_t* corners = triangles + 3 * index;
-        const Double4 first = color_of(corners[0]);
-        const Double4 color = blend(first, color_of(corners[1]), color_of(corners[2]), second, third);
+        const Double4 color = blend(load<Double4>(padded + 4 * static_cast<int64_t>(corners[0])),
+                                    load<Double4>(padded + 4 * static_cast<int64_t>(corners[1])),
+                                    load<Double4>(padded + 4 * static_cast<int64_t>(corners[2])), second, third);
         const Double4 level = smaller(larger(255.0 * color, zero), zero + 255.0);
         const Int4 whole = __builtin_convertvector(level + 0.5, Int4);
         uint8_t* pixel = pixel_at<uint8_t>(picture, x, y);
@@ -124,14 +119,14 @@ void paint_opaque_bytes(const Band& band, const int32_t* triangles, const float*
     });
 }
 
-void paint_colors(const Band& band, const Shape& shape, const float* colors, const Opacity& opacity,
+void paint_colors(const Band& band, const Shape& shape, const Colors& colors, const Opacity& opacity,
                   const Picture& picture) {
-    if (picture.floats) {
-        paint_any_colors<float>(band, shape.triangles, colors, opacity, picture);
-    } else if (picture.channels == 3 && opacity.opacity == 1.0 && !opacity.vertex_opacity) {
-        paint_opaque_bytes(band, shape.triangles, colors, shape.vertex_count, picture);
+    if (colors.padded) {
+        paint_opaque_bytes(band, shape.triangles, colors.padded, picture);
+    } else if (picture.floats) {
+        paint_any_colors<float>(band, shape.triangles, colors.values, opacity, picture);
     } else {
-        paint_any_colors<uint8_t>(band, shape.triangles, colors, opacity, picture);
+        paint_any_colors<uint8_t>(band, shape.triangles, colors.values, opacity, picture);
     }
 }
 

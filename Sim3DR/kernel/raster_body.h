@@ -130,14 +130,13 @@ SIM3DR_INLINE void set_up_edges(Batch& batch) {
 }
 
 // Draws what of triangle i of the batch lies in the given rows; true if some of its pixels are in doubt.
-template <bool PERSPECTIVE, bool LATTICE>
+template <bool PERSPECTIVE, bool LATTICE, bool WIDE>
 SIM3DR_INLINE bool draw_triangle(const Batch& batch, int i, int64_t index, const Canvas& canvas, int first_row,
                                  int last_row) {
     const double z0 = batch.z[0][i], z1 = batch.z[1][i] - z0, z2 = batch.z[2][i] - z0;
     const double bound = batch.bound[i];
     const int64_t index_down = 0xffffffffLL - index, stride = canvas.stride;
     const int left = batch.left[i], width = batch.right[i] - left, top = batch.top[i];
-    const bool wide = width >= 2 * BLOCK_WIDTH;
     double owned[3] = {};
     if (LATTICE) {
         // All values are exact multiples of 2**-16, so this moves those that are 0 to the side where they belong.
@@ -162,8 +161,8 @@ SIM3DR_INLINE bool draw_triangle(const Batch& batch, int i, int64_t index, const
                                            : smaller(smaller(e0, e1), e2);
             const Mask inside = above(lowest, Doubles{} + bound);
             if (!LATTICE) doubtful |= above(lowest, Doubles{} - bound) ^ inside;
-            // Small triangles rarely have a block without a pixel, and a wrong guess of it costs more than the block.
-            if (wide && !any(inside)) continue;
+            // Small triangles have few blocks without a pixel, and a wrong guess of one costs more than the block.
+            if (WIDE && !any(inside)) continue;
             double scale = batch.scale[i];
             Doubles b1 = e1 * scale, b2 = e2 * scale;
             if (PERSPECTIVE) {
@@ -232,7 +231,11 @@ void draw_triangles(const Mesh& mesh, const Canvas& target) {
             const int first_row = batch.top[i] > canvas.top ? batch.top[i] : canvas.top;
             const int last_row = batch.bottom[i] < canvas.bottom ? batch.bottom[i] : canvas.bottom;
             if (batch.left[i] > batch.right[i] || first_row > last_row) continue;
-            if (draw_triangle<PERSPECTIVE, LATTICE>(batch, i, index, canvas, first_row, last_row)) {
+            const bool wide = batch.right[i] - batch.left[i] >= 2 * BLOCK_WIDTH;
+            const bool doubtful =
+                wide ? draw_triangle<PERSPECTIVE, LATTICE, true>(batch, i, index, canvas, first_row, last_row)
+                     : draw_triangle<PERSPECTIVE, LATTICE, false>(batch, i, index, canvas, first_row, last_row);
+            if (doubtful) {
                 draw_doubtful(mesh, canvas, index, edges_of(batch, i));
             }
         }

@@ -183,7 +183,7 @@ class TestNamedMessages:
             rasterize(VERTICES, TRIANGLES, (COLORS * 255).astype(np.uint8), BG)
 
     def test_background_of_floats(self):
-        with pytest.raises(TypeError, match="bg: wanted uint8, got float64"):
+        with pytest.raises(TypeError, match="bg: wanted uint8 or float32, got float64"):
             rasterize(VERTICES, TRIANGLES, COLORS, BG.astype(float))
 
     def test_empty_background(self):

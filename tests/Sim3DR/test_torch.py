@@ -45,6 +45,8 @@ def rectangle(left, top, right, bottom, depth=0.0):
 
 
 RECTANGLE_TRIANGLES = torch.tensor([[0, 2, 1], [1, 2, 3]])
+# Columns 5 to 7 of four rows, with a surface that ends at x = 6.3: column 6 reaches from 5.5 to 6.5.
+BORDER_AT_6_3 = torch.tensor([[1, 0.8, 0]], dtype=torch.float64).expand(4, 3)
 
 
 def globe(rings, steps):
@@ -234,7 +236,7 @@ class TestFindEdges:
 
 
 class TestAntialias:
-    @pytest.mark.parametrize("border", [5.0, 5.2, 5.5, 5.75, 6.0])
+    @pytest.mark.parametrize("border", [5.0, 5.2, 5.5, 5.75, 6.0, 6.000000001])
     @pytest.mark.parametrize("transposed", [False, True])
     @pytest.mark.parametrize("mirrored", [False, True])
     @pytest.mark.parametrize("flipped", [False, True])
@@ -282,21 +284,46 @@ class TestAntialias:
         color = torch.rand(1, HEIGHT, WIDTH, 3, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
         assert torch.equal(antialias(color, fragments, vertices, triangles), color)
 
+    def test_a_surface_of_one_pixel_blends_on_both_sides(self):
+        vertices = rectangle(5.8, -40, 6.3, 40)[None].requires_grad_()
+        picture = silhouette(vertices, RECTANGLE_TRIANGLES, 4, 12)[0]
+        wanted = torch.zeros(4, 12, dtype=torch.float64)
+        wanted[:, 6] = 0.5
+        torch.testing.assert_close(picture, wanted)
+        picture.sum().backward()
+        torch.testing.assert_close(vertices.grad[0, :, 0].sum().item(), 0.0)
+
+    @pytest.mark.parametrize(("axis", "value"), [(0, torch.inf), (1, torch.nan), (2, torch.nan), ("w", 0), ("w", -1)])
+    def test_a_dropped_neighbour_leaves_an_outline(self, axis, value):
+        vertices = torch.cat([rectangle(-40, -40, 6.3, 40), rectangle(-40, -40, 40, 40)[[1, 3]]])[None]
+        w = None
+        if axis == "w":
+            w = torch.tensor([[1, 1, 1, 1, value, value]], dtype=torch.float64)
+        else:
+            vertices[:, 4:, axis] = value
+        triangles = torch.tensor([[0, 2, 1], [1, 2, 3], [1, 3, 4], [3, 5, 4]])
+        picture = silhouette(vertices, triangles, 4, 12, w)
+        torch.testing.assert_close(picture[0, :, 5:8], BORDER_AT_6_3)
+
+    def test_a_neighbour_without_area_has_no_side(self):
+        vertices = rectangle(-40, -40, 6.3, 40)[None]
+        triangles = torch.cat([RECTANGLE_TRIANGLES, torch.tensor([[1, 3, 3]])])
+        torch.testing.assert_close(silhouette(vertices, triangles, 4, 12)[0, :, 5:8], BORDER_AT_6_3)
+
     def test_folds_are_outlines(self):
         # A sheet bent back over itself at x = 6.3: the fold is an edge of two triangles.
         corners = [[-40, -40, 5], [6.3, -40, 5], [-40, 40, 5], [6.3, 40, 5], [-40, -40, 1], [-40, 40, 1]]
         triangles = torch.tensor([[0, 2, 1], [1, 2, 3], [1, 3, 4], [4, 3, 5]])
-        picture = silhouette(torch.tensor([corners], dtype=torch.float64), triangles, 6, 12)
-        torch.testing.assert_close(
-            picture[0, :, 5:8], torch.tensor([[1.0, 0.8, 0.0]], dtype=torch.float64).expand(6, 3)
-        )
+        picture = silhouette(torch.tensor([corners], dtype=torch.float64), triangles, 4, 12)
+        torch.testing.assert_close(picture[0, :, 5:8], BORDER_AT_6_3)
 
     @pytest.mark.parametrize("slope", [0.0, 0.5])
     def test_a_surface_between_the_centres_is_left_alone(self, slope):
         # Strips that no pixel shows, over the seam of a level sheet's two triangles and over a sloping triangle.
-        sheet, triangles = rectangle(-40, -40, 200, 200), RECTANGLE_TRIANGLES
+        sheet, triangles = rectangle(-40, -40, 52.3, 52.3), RECTANGLE_TRIANGLES
         if slope:
-            sheet[:, 2], triangles = -slope * sheet[:, 0], RECTANGLE_TRIANGLES[:1]
+            sheet, triangles = rectangle(-40, -40, 200, 200), RECTANGLE_TRIANGLES[:1]
+            sheet[:, 2] = -slope * sheet[:, 0]
         strips = rectangle(5.2, -40, 5.7, 40, 90), rectangle(-40, 5.7, 40, 5.9, 90)
         triangles = torch.cat([triangles, RECTANGLE_TRIANGLES + 4, RECTANGLE_TRIANGLES + 8])
         vertices = torch.cat([sheet, *strips])[None]
