@@ -42,8 +42,8 @@ def rasterize(
     On uint8, colours are drawn as 255 * c, clipped to 0..255 and rounded to the nearest, NaN as 0; on float32, as they
     are. Three-channel colours on a picture of four channels are opaque: the fourth becomes 1.
     reverse: mirrors the drawing, not bg, top to bottom.
-    alpha: how much of the mesh shows over bg, 0..1, one number or (N,). Each pixel is blended once, with the surface that
-    is in front.
+    alpha: how much of the mesh shows over bg, 0..1, one number or (N,). Each pixel is blended once, with the surface
+    that is in front.
     samples: antialiasing; the picture is drawn that many times as large on each axis and averaged (1..8).
     out: a picture like bg to draw into and return, which may be bg itself; without it, a new one.
     threads: over how many to spread the rows; the result is the same.

@@ -219,7 +219,7 @@ def _corner_rows(triangle, pixel, triangles, count):
 
 
 def _take(table, rows):
-    # Not table[rows]: the gradient of index_select is several times faster.
+    # Not table[rows]: the gradient of index_select takes half as long on the processor.
     return table.index_select(0, rows.flatten()).reshape(*rows.shape, *table.shape[1:])
 
 
