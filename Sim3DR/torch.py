@@ -26,10 +26,9 @@ triangles of each picture.
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
 
-from .rasterizer import rasterize_buffers
+from .rasterizer import rasterize_batch
 
 
 class Fragments(NamedTuple):
@@ -200,13 +199,9 @@ def _see_triangles(vertices, w, triangles, height, width):
     """(B, H, W) int64, what each pixel shows; (P,) int64, the covered pixels. Both on vertices' device."""
     # As float32 and int32, which the kernel reads as they are, and which are half as much to copy.
     points = vertices.detach().float().cpu().numpy()
-    distances = [None] * len(points) if w is None else w.detach().float().cpu().numpy()
+    distances = None if w is None else w.detach().float().cpu().numpy()
     corners = triangles.int().cpu().numpy()
-    pictures = [
-        rasterize_buffers(picture, corners, height, width, distance).triangle
-        for picture, distance in zip(points, distances, strict=True)
-    ]
-    triangle = torch.from_numpy(np.stack(pictures))
+    triangle = torch.from_numpy(rasterize_batch(points, corners, height, width, distances).triangle)
     pixel = torch.nonzero(triangle.flatten() >= 0)[:, 0]
     return triangle.to(vertices.device).long(), pixel.to(vertices.device)
 

@@ -68,24 +68,6 @@ void in_parallel(int64_t count, int threads, const Work& work) {
     if (failed) throw std::bad_alloc();
 }
 
-// The rows from..to in `count` runs of about equal work: a vertex stands for two triangles, which take about 32 times as
-// long as a pixel of the box.
-std::vector<int> share_rows(const float* points, int64_t point_count, int from, int to, int columns, int count) {
-    std::vector<int64_t> work(to - from + 2, 0);
-    for (int64_t i = 0; count > 1 && i < point_count; ++i) {
-        const double y = points[4 * i + 1];
-        if (y >= from && y <= to) work[static_cast<int>(y) - from + 1] += 32;
-    }
-    for (int row = from; row <= to; ++row) work[row - from + 1] += work[row - from] + columns;
-    std::vector<int> starts;
-    for (int part = 0; part < count; ++part) {
-        const auto begin = std::lower_bound(work.begin(), work.end(), work.back() * part / count);
-        starts.push_back(from + static_cast<int>(begin - work.begin()));
-    }
-    starts.push_back(to + 1);
-    return starts;
-}
-
 // The pixels of the picture that the mesh may cover; empty if right < left or bottom < top.
 Canvas canvas_for(const Box& box, int height, int width) {
     Canvas canvas = {};
@@ -99,39 +81,51 @@ Canvas canvas_for(const Box& box, int height, int width) {
     return canvas;
 }
 
-// Draws a mesh band by band and hands each band to finish(band). Rows outside the mesh belong to the nearest band.
+// How many rows to draw at once: few enough for the canvas to stay in a core's own cache and for each thread to have
+// some bands, but so many that batches of triangles are not set up again in band after band.
+int rows_of_band(const std::vector<Span>& spans, int columns, int rows, int threads) {
+    constexpr int CACHED_BYTES = 1 << 19, BANDS_OF_THREAD = 4;
+    int height = std::max(8, CACHED_BYTES / (16 * columns));
+    const auto repeated = [&] {
+        int64_t visits = 0;
+        for (const Span& span : spans) visits += 1 + std::max(span.bottom - span.top, 0) / height;
+        return visits > static_cast<int64_t>(spans.size() + spans.size() / 2);
+    };
+    while (height < rows && repeated()) height *= 2;
+    if (threads > 1) height = std::min(height, std::max(8, rows / (BANDS_OF_THREAD * threads)));
+    return std::min(height, rows);
+}
+
+// Draws a mesh band by band and hands each band to finish(band). Rows above and below the mesh belong to the nearest one.
 template <typename Finish>
 void draw_bands(const Shape& shape, int height, int width, int threads, const Finish& finish) {
     const Functions& use = functions();
     auto* points = reinterpret_cast<float*>(points_scratch.room(16 * shape.vertex_count + 16));
     Box box;
     use.load_points(shape, points, box);
-    const Mesh mesh = {points, shape.triangles, shape.triangle_count, height, width, shape.w != nullptr,
-                       box.lattice};
+    const Mesh mesh = {points, shape.triangles, shape.triangle_count, height, width, shape.w != nullptr, box.lattice};
     Canvas whole = canvas_for(box, height, width);
     if (whole.left > whole.right || whole.top > whole.bottom || shape.triangle_count == 0) {
         whole.left = whole.top = 0, whole.right = whole.bottom = -1;
         finish(Band{whole, 0, height - 1});
         return;
     }
-    const int columns = whole.right - whole.left + 1, rows = whole.bottom - whole.top + 1;
-    const int count = std::max(1, std::min(threads, rows / 8));
-    const std::vector<int> starts =
-        share_rows(points, shape.vertex_count, whole.top, whole.bottom, columns, count);
-    whole.stride = columns + SPARE_COLUMNS;
-    const int64_t cells = (rows + static_cast<int64_t>(SPARE_ROWS) * count) * whole.stride;
-    auto* keys = reinterpret_cast<int64_t*>(canvas_scratch.room(16 * cells));
-    auto* weights = reinterpret_cast<float*>(keys + cells);
-    in_parallel(count, threads, [&](int64_t part) {
-        Band band = {whole, part == 0 ? 0 : starts[part], part == count - 1 ? height - 1 : starts[part + 1] - 1};
-        Canvas& canvas = band.canvas;
-        canvas.top = starts[part], canvas.bottom = starts[part + 1] - 1;
-        const int64_t first = (canvas.top - whole.top + part * SPARE_ROWS) * whole.stride;
-        canvas.keys = keys + first;
-        canvas.second = weights + first, canvas.third = weights + cells + first;
-        std::fill_n(canvas.keys, (canvas.bottom - canvas.top + 1) * whole.stride, EMPTY);
-        use.draw(mesh, canvas);
-        finish(band);
+    std::vector<Span> spans((shape.triangle_count + BATCH - 1) / BATCH);
+    use.find_spans(mesh, spans.data());
+    const int rows = whole.bottom - whole.top + 1;
+    whole.stride = whole.right - whole.left + 1 + SPARE_COLUMNS;
+    const int band_rows = rows_of_band(spans, static_cast<int>(whole.stride), rows, threads);
+    const int64_t cells = (band_rows + SPARE_ROWS) * whole.stride;
+    in_parallel((rows + band_rows - 1) / band_rows, threads, [&](int64_t part) {
+        Canvas canvas = whole;
+        canvas.top = whole.top + static_cast<int>(part) * band_rows;
+        canvas.bottom = std::min(canvas.top + band_rows - 1, whole.bottom);
+        canvas.keys = reinterpret_cast<int64_t*>(canvas_scratch.room(16 * cells));
+        canvas.second = reinterpret_cast<float*>(canvas.keys + cells), canvas.third = canvas.second + cells;
+        std::fill_n(canvas.keys, (canvas.bottom - canvas.top + 1) * canvas.stride, EMPTY);
+        use.draw(mesh, spans.data(), canvas);
+        finish(Band{canvas, canvas.top == whole.top ? 0 : canvas.top,
+                    canvas.bottom == whole.bottom ? height - 1 : canvas.bottom});
     });
     points_scratch.end_call();
     canvas_scratch.end_call();

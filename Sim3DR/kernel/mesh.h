@@ -28,6 +28,12 @@ struct Box {
     bool lattice;
 };
 
+// Triangles are set up so many at a time; the rows, inclusive, in which such a batch may show.
+constexpr int BATCH = 64;
+struct Span {
+    int32_t top, bottom;
+};
+
 // What some pixels of the picture show so far. The rasterizer writes blocks of up to 4 x 2 pixels: each row has three
 // spare columns, and below the last one lies a spare row.
 struct Canvas {
@@ -78,7 +84,7 @@ void draw_exactly(const Mesh& mesh, const Canvas& canvas, int32_t index);
 // Draws those pixels of a triangle that the fast path was in doubt of.
 void draw_doubtful(const Mesh& mesh, const Canvas& canvas, int32_t index, const Edges& edges);
 
-// The rows of the picture that one thread makes, and what the mesh shows in them; the canvas may be empty.
+// Rows of the picture that are made at once, and what the mesh shows in them; the canvas may be empty.
 struct Band {
     Canvas canvas;
     int first_row, last_row;
@@ -94,7 +100,8 @@ struct Colors {
 struct Functions {
     const char* name;
     void (*load_points)(const Shape& shape, float* points, Box& box);
-    void (*draw)(const Mesh& mesh, const Canvas& canvas);
+    void (*find_spans)(const Mesh& mesh, Span* spans);
+    void (*draw)(const Mesh& mesh, const Span* spans, const Canvas& canvas);
     void (*write_buffers)(const Band& band, const Buffers& buffers);
     void (*paint_colors)(const Band& band, const Shape& shape, const Colors& colors, const Opacity& opacity,
                          const Picture& picture);

@@ -27,8 +27,35 @@ void load_points(const Shape& shape, float* points, Box& box) {
     }
 }
 
+SIM3DR_INLINE Float4 point_of(const Mesh& mesh, int64_t triangle, int k) {
+    return load<Float4>(mesh.points + 4 * static_cast<int64_t>(mesh.triangles[3 * triangle + k]));
+}
+
+// The rows in which each batch of triangles may show: all of them, if one reaches behind the camera.
+void find_spans(const Mesh& mesh, Span* spans) {
+    for (int64_t start = 0; start < mesh.triangle_count; start += BATCH) {
+        const int64_t end = start + BATCH < mesh.triangle_count ? start + BATCH : mesh.triangle_count;
+        // One pair of bounds for each corner, so that no comparison waits for the one before it.
+        Float4 lows[3], highs[3];
+        for (int k = 0; k < 3; ++k) lows[k] = highs[k] = point_of(mesh, start, k);
+        for (int64_t i = start + 1; i < end; ++i) {
+            for (int k = 0; k < 3; ++k) {
+                const Float4 point = point_of(mesh, i, k);
+                lows[k] = smaller(lows[k], point);
+                highs[k] = larger(highs[k], point);
+            }
+        }
+        const Float4 low = smaller(smaller(lows[0], lows[1]), lows[2]);
+        const Float4 high = larger(larger(highs[0], highs[1]), highs[2]);
+        const float last = mesh.height - 1.0f;
+        const float top = low[1] > 0.0f ? low[1] : 0.0f, bottom = high[1] < last ? high[1] : last;
+        Span& span = spans[start / BATCH];
+        span.top = low[3] < 0.0f ? 0 : static_cast<int32_t>(top < last ? top : last);
+        span.bottom = low[3] < 0.0f ? mesh.height - 1 : static_cast<int32_t>(bottom > -1.0f ? bottom : -1.0f);
+    }
+}
+
 // Some triangles at once, each number of all of them in a row, so that they are set up in vectors.
-constexpr int BATCH = 64;
 struct Batch {
     alignas(64) float x[3][BATCH];
     alignas(64) float y[3][BATCH];
@@ -55,7 +82,7 @@ SIM3DR_INLINE void gather_corners(const Mesh& mesh, int64_t first, int count, Ba
             for (int j = 0; j < 4; ++j) {
                 // Beyond the last triangle of the batch, the last one again.
                 const int slot = i + j < count ? i + j : count - 1;
-                p[j] = load<Float4>(mesh.points + 4 * static_cast<int64_t>(mesh.triangles[3 * (first + slot) + k]));
+                p[j] = point_of(mesh, first + slot, k);
             }
             const Float4 a = __builtin_shufflevector(p[0], p[1], 0, 4, 1, 5);
             const Float4 b = __builtin_shufflevector(p[2], p[3], 0, 4, 1, 5);
@@ -200,27 +227,17 @@ Edges edges_of(const Batch& batch, int i) {
     return edges;
 }
 
-// Whether any triangle of the batch may show in the rows of the canvas. Those that reach behind the camera have no box.
-SIM3DR_INLINE bool reaches(const Batch& batch, const Canvas& canvas) {
-    int found = 0;
-    for (int i = 0; i < BATCH; ++i) {
-        const float nearest = least(batch.w[0][i], batch.w[1][i], batch.w[2][i]);
-        found |= (batch.top[i] <= canvas.bottom) & (batch.bottom[i] >= canvas.top);
-        found |= !(nearest > 0.0f);
-    }
-    return found != 0;
-}
-
 template <bool PERSPECTIVE, bool LATTICE>
-void draw_triangles(const Mesh& mesh, const Canvas& target) {
+void draw_triangles(const Mesh& mesh, const Span* spans, const Canvas& target) {
     const Canvas canvas = target;  // a copy that no store can change
-    Batch batch;
+    Batch batch = {};
     for (int64_t start = 0; start < mesh.triangle_count; start += BATCH) {
+        const Span& span = spans[start / BATCH];
+        if (span.top > canvas.bottom || span.bottom < canvas.top) continue;
         const int count = static_cast<int>(mesh.triangle_count - start < BATCH ? mesh.triangle_count - start : BATCH);
         gather_corners(mesh, start, count, batch);
-        pixel_range(batch.y, static_cast<float>(mesh.height), batch.top, batch.bottom);
-        if (!reaches(batch, canvas)) continue;
         pixel_range(batch.x, static_cast<float>(mesh.width), batch.left, batch.right);
+        pixel_range(batch.y, static_cast<float>(mesh.height), batch.top, batch.bottom);
         set_up_edges<PERSPECTIVE, LATTICE>(batch);
         for (int i = 0; i < count; ++i) {
             const auto index = static_cast<int32_t>(start + i);
@@ -242,10 +259,12 @@ void draw_triangles(const Mesh& mesh, const Canvas& target) {
     }
 }
 
-void draw(const Mesh& mesh, const Canvas& canvas) {
+void draw(const Mesh& mesh, const Span* spans, const Canvas& canvas) {
     if (mesh.perspective) {
-        mesh.lattice ? draw_triangles<true, true>(mesh, canvas) : draw_triangles<true, false>(mesh, canvas);
+        mesh.lattice ? draw_triangles<true, true>(mesh, spans, canvas)
+                     : draw_triangles<true, false>(mesh, spans, canvas);
     } else {
-        mesh.lattice ? draw_triangles<false, true>(mesh, canvas) : draw_triangles<false, false>(mesh, canvas);
+        mesh.lattice ? draw_triangles<false, true>(mesh, spans, canvas)
+                     : draw_triangles<false, false>(mesh, spans, canvas);
     }
 }
