@@ -1,4 +1,7 @@
-"""Builds the compiled rasterizer in place: python setup.py build_ext --inplace"""
+"""Builds the compiled rasterizer in place: python setup.py build_ext --inplace
+
+`pip wheel .` makes a wheel of Sim3DR alone, for use elsewhere; the steps run from the checkout.
+"""
 
 import sys
 from pathlib import Path
@@ -10,7 +13,15 @@ from setuptools.errors import CompileError
 
 # Strict IEEE arithmetic: coverage must not depend on the compiler contracting a*b+c. That errno and floating-point
 # exceptions are of no interest changes no result but lets square roots and conditions become vector code.
-COMPILE_ARGUMENTS = ["-O3", "-std=c++17", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi"]
+COMPILE_ARGUMENTS = [
+    "-O3",
+    "-std=c++17",
+    "-ffp-contract=off",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-Wno-psabi",
+    "-g0",
+]
 
 
 class BuildRasterizer(build_ext):
@@ -21,7 +32,7 @@ class BuildRasterizer(build_ext):
             super().build_extension(extension)
         except CompileError as error:
             raise CompileError(
-                f"{error}\nSim3DR is compiled here and wants GCC 12 or Clang 14, or later, with Python's headers. On "
+                f"{error}\nSim3DR is compiled here and wants GCC 11 or Clang 14, or later, with Python's headers. On "
                 "Debian and Ubuntu: apt install g++ python3-dev; on macOS: xcode-select --install; on Windows: clang-cl"
             ) from error
 
@@ -39,7 +50,9 @@ rasterizer = Extension(
 setup(
     name="perspface",
     version="0.1.0",
-    packages=[],
+    packages=["Sim3DR"],
+    python_requires=">=3.10",
+    install_requires=["numpy>=1.26"],
     ext_modules=cythonize([rasterizer], language_level=3),
     cmdclass={"build_ext": BuildRasterizer},
 )

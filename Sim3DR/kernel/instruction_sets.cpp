@@ -9,6 +9,10 @@
 #include "exact.h"
 #include "mesh.h"
 
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC 12 gives it for its own AVX-512 header
+#endif
+
 #define SIM3DR_INLINE inline __attribute__((always_inline))
 
 #if defined(__x86_64__)

@@ -8,6 +8,7 @@ struct VectorOf {
 using Float4 = VectorOf<float, 4>::type;
 using Double4 = VectorOf<double, 4>::type;
 using Int4 = VectorOf<int32_t, 4>::type;
+using Long4 = VectorOf<int64_t, 4>::type;
 using Floats = VectorOf<float, SIM3DR_LANES>::type;
 using Ints = VectorOf<int32_t, SIM3DR_LANES>::type;
 using Doubles = VectorOf<double, SIM3DR_LANES>::type;
@@ -35,28 +36,35 @@ SIM3DR_INLINE Vector larger(Vector a, Vector b) {
     return a > b ? a : b;
 }
 
+// Chosen elements of two vectors; the second one's count on from the first one's.
+#if defined(__clang__) || __GNUC__ >= 12
+#define SIM3DR_CHOOSE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+SIM3DR_INLINE Int4 indices_for(Float4, Int4 indices) { return indices; }
+SIM3DR_INLINE Long4 indices_for(Double4, Int4 indices) { return __builtin_convertvector(indices, Long4); }
+#define SIM3DR_CHOOSE(a, b, ...) __builtin_shuffle(a, b, indices_for(a, Int4{__VA_ARGS__}))
+#endif
+
 // A block of pixels: all lanes in one row, or, with eight of them, two rows of four.
 #if SIM3DR_LANES == 8
 constexpr int BLOCK_WIDTH = 4, BLOCK_HEIGHT = 2;
 constexpr Doubles BLOCK_COLUMNS = {0, 1, 2, 3, 0, 1, 2, 3}, BLOCK_ROWS = {0, 0, 0, 0, 1, 1, 1, 1};
 
-template <typename Vector, typename Half>
-SIM3DR_INLINE Vector load_halves(const void* upper, const void* lower) {
-    return __builtin_shufflevector(load<Half>(upper), load<Half>(lower), 0, 1, 2, 3, 4, 5, 6, 7);
-}
-template <typename Vector>
-SIM3DR_INLINE void store_halves(void* upper, void* lower, Vector vector) {
-    store(upper, __builtin_shufflevector(vector, vector, 0, 1, 2, 3));
-    store(lower, __builtin_shufflevector(vector, vector, 4, 5, 6, 7));
-}
 SIM3DR_INLINE Longs load_block(const int64_t* from, int64_t stride) {
-    return load_halves<Longs, VectorOf<int64_t, 4>::type>(from, from + stride);
+    const __m512i upper = _mm512_castsi256_si512(load<__m256i>(from));
+    return (Longs)_mm512_inserti64x4(upper, load<__m256i>(from + stride), 1);
 }
 SIM3DR_INLINE Floats load_block(const float* from, int64_t stride) {
-    return load_halves<Floats, Float4>(from, from + stride);
+    return _mm256_insertf128_ps(_mm256_castps128_ps256(load<__m128>(from)), load<__m128>(from + stride), 1);
 }
-SIM3DR_INLINE void store_block(int64_t* to, int64_t stride, Longs vector) { store_halves(to, to + stride, vector); }
-SIM3DR_INLINE void store_block(float* to, int64_t stride, Floats vector) { store_halves(to, to + stride, vector); }
+SIM3DR_INLINE void store_block(int64_t* to, int64_t stride, Longs vector) {
+    store(to, _mm512_castsi512_si256((__m512i)vector));
+    store(to + stride, _mm512_extracti64x4_epi64((__m512i)vector, 1));
+}
+SIM3DR_INLINE void store_block(float* to, int64_t stride, Floats vector) {
+    store(to, _mm256_castps256_ps128(vector));
+    store(to + stride, _mm256_extractf128_ps(vector, 1));
+}
 
 using Mask = __mmask8;
 SIM3DR_INLINE Mask above(Doubles a, Doubles b) { return _mm512_cmp_pd_mask(a, b, _CMP_GT_OQ); }

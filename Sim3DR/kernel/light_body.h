@@ -21,7 +21,7 @@ void sum_normals(const Shape& shape, double* sums, float* normals) {
         const Double4 origin = position_of(shape.vertices, corners[0]);
         const Double4 a = position_of(shape.vertices, corners[1]) - origin;
         const Double4 b = position_of(shape.vertices, corners[2]) - origin;
-        const Double4 normal = __builtin_shufflevector(a, a, 1, 2, 0, 3) * __builtin_shufflevector(b, b, 2, 0, 1, 3) - __builtin_shufflevector(a, a, 2, 0, 1, 3) * __builtin_shufflevector(b, b, 1, 2, 0, 3);
+        const Double4 normal = SIM3DR_CHOOSE(a, a, 1, 2, 0, 3) * SIM3DR_CHOOSE(b, b, 2, 0, 1, 3) - SIM3DR_CHOOSE(a, a, 2, 0, 1, 3) * SIM3DR_CHOOSE(b, b, 1, 2, 0, 3);
         // Not finite exactly where a coordinate is not: float32 coordinates cannot make these products overflow.
         const double sum = normal[0] + normal[1] + normal[2];
         if (!(sum - sum == 0.0)) continue;
@@ -56,8 +56,8 @@ Placement place(const Shape& shape) {
         const bool finite = (vertex[0] - vertex[0] == 0.0f) & (vertex[1] - vertex[1] == 0.0f) &
                             (vertex[2] - vertex[2] == 0.0f);
         for (int axis = 0; axis < 3; ++axis) {
-            low[axis] = finite & (vertex[axis] < low[axis]) ? vertex[axis] : low[axis];
-            high[axis] = finite & (vertex[axis] > high[axis]) ? vertex[axis] : high[axis];
+            low[axis] = (finite & (vertex[axis] < low[axis])) ? vertex[axis] : low[axis];
+            high[axis] = (finite & (vertex[axis] > high[axis])) ? vertex[axis] : high[axis];
         }
     }
     Placement placement = {};

@@ -84,14 +84,14 @@ SIM3DR_INLINE void gather_corners(const Mesh& mesh, int64_t first, int count, Ba
                 const int slot = i + j < count ? i + j : count - 1;
                 p[j] = point_of(mesh, first + slot, k);
             }
-            const Float4 a = __builtin_shufflevector(p[0], p[1], 0, 4, 1, 5);
-            const Float4 b = __builtin_shufflevector(p[2], p[3], 0, 4, 1, 5);
-            const Float4 c = __builtin_shufflevector(p[0], p[1], 2, 6, 3, 7);
-            const Float4 d = __builtin_shufflevector(p[2], p[3], 2, 6, 3, 7);
-            store(batch.x[k] + i, __builtin_shufflevector(a, b, 0, 1, 4, 5));
-            store(batch.y[k] + i, __builtin_shufflevector(a, b, 2, 3, 6, 7));
-            store(batch.z[k] + i, __builtin_shufflevector(c, d, 0, 1, 4, 5));
-            store(batch.w[k] + i, __builtin_shufflevector(c, d, 2, 3, 6, 7));
+            const Float4 a = SIM3DR_CHOOSE(p[0], p[1], 0, 4, 1, 5);
+            const Float4 b = SIM3DR_CHOOSE(p[2], p[3], 0, 4, 1, 5);
+            const Float4 c = SIM3DR_CHOOSE(p[0], p[1], 2, 6, 3, 7);
+            const Float4 d = SIM3DR_CHOOSE(p[2], p[3], 2, 6, 3, 7);
+            store(batch.x[k] + i, SIM3DR_CHOOSE(a, b, 0, 1, 4, 5));
+            store(batch.y[k] + i, SIM3DR_CHOOSE(a, b, 2, 3, 6, 7));
+            store(batch.z[k] + i, SIM3DR_CHOOSE(c, d, 0, 1, 4, 5));
+            store(batch.w[k] + i, SIM3DR_CHOOSE(c, d, 2, 3, 6, 7));
         }
     }
 }
