@@ -69,27 +69,22 @@ def check_triangles(name, value, vertex_count):
     return _native(array, np.int32)
 
 
-def check_threads(name, value):
-    """`value` as the positive int that it is."""
-    if isinstance(value, bool | np.bool_) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name}: wanted a whole number, got {value!r}")
-    threads = operator.index(value)
-    if not 1 <= threads <= MAXIMUM_THREADS:
-        raise ValueError(f"{name}: wanted 1..{MAXIMUM_THREADS}, got {threads}")
-    return threads
+def check_number(name, value, highest, unit=""):
+    """`value` as the int that it is, 1..highest; unit: of what, for the message."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name}: wanted a whole number{unit}, got {value!r}")
+    if not 1 <= number <= highest:
+        raise ValueError(f"{name}: wanted 1..{highest}, got {number}")
+    return number
 
 
 def check_side(name, value):
     """`value` as the int that it is, 1..MAXIMUM_SIDE pixels."""
-    if isinstance(value, bool | np.bool_):
-        raise TypeError(f"{name}: wanted a whole number of pixels, got {value}")
-    try:
-        side = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name}: wanted a whole number of pixels, got {value!r}") from None
-    if not 1 <= side <= MAXIMUM_SIDE:
-        raise ValueError(f"{name}: wanted 1..{MAXIMUM_SIDE}, got {side}")
-    return side
+    return check_number(name, value, MAXIMUM_SIDE, " of pixels")
 
 
 def check_picture(name, value, channels="C"):

@@ -7,12 +7,13 @@ import numpy as np
 
 from . import _rasterize
 from .checks import (
+    MAXIMUM_THREADS,
     check_floats,
+    check_number,
     check_out,
     check_picture,
     check_shape,
     check_side,
-    check_threads,
     check_triangles,
 )
 
@@ -51,15 +52,14 @@ def rasterize(
     Returns the picture, of bg's shape and type; bg stays as it is unless it is out.
     Raises TypeError, ValueError: an argument of the wrong kind, shape or range.
     """
-    picture = _Drawing(vertices, triangles, w, bg, (height, width, channel), alpha, samples, out, threads)
-    channels = picture.channels
-    colors = np.asarray(colors)
-    if colors.ndim == 1 and channels == 1:
-        colors = colors[:, None]
-    if colors.ndim == 2 and colors.shape[1] == 3 and channels == 4:
-        colors = np.concatenate([colors, np.ones((len(colors), 1), colors.dtype)], axis=1)
-    colors = check_floats("colors", colors, (len(picture.vertices), channels), kinds="f")
-    return picture.draw(_rasterize.paint_colors, colors, reverse=reverse)
+    drawing = _Drawing(vertices, triangles, w, bg, (height, width, channel), alpha, samples, threads)
+    values = np.asarray(colors)
+    if values.ndim == 1 and drawing.channels == 1:
+        values = values[:, None]
+    if values.ndim == 2 and values.shape[1] == 3 and drawing.channels == 4:
+        values = np.concatenate([values, np.ones((len(values), 1), values.dtype)], axis=1)
+    values = check_floats("colors", values, (len(drawing.vertices), drawing.channels), kinds="f")
+    return drawing.draw(_rasterize.paint_colors, (values,), out, {"colors": colors}, reverse)
 
 
 def render_texture(
@@ -90,80 +90,82 @@ def render_texture(
     Returns the picture, of bg's shape and type; bg stays as it is unless it is out.
     Raises TypeError, ValueError: an argument of the wrong kind, shape or range.
     """
-    picture = _Drawing(vertices, triangles, w, bg, (None, None, None), alpha, samples, out, threads)
-    uv = check_floats("uv", uv, ("M" if uv_triangles is not None else len(picture.vertices), 2))
+    drawing = _Drawing(vertices, triangles, w, bg, (None, None, None), alpha, samples, threads)
+    sources = {"texture": texture, "uv": uv, "uv_triangles": uv_triangles}
+    uv = check_floats("uv", uv, ("M" if uv_triangles is not None else len(drawing.vertices), 2))
     if uv_triangles is None:
-        uv_triangles = picture.triangles
+        uv_triangles = drawing.triangles
     else:
         uv_triangles = check_triangles("uv_triangles", uv_triangles, len(uv))
-        check_shape("uv_triangles", uv_triangles, picture.triangles.shape)
-    texture = np.asarray(texture)
-    if texture.ndim == 2 and picture.channels == 1:
-        texture = texture[..., None]
-    if texture.dtype == np.uint8:
-        texture = np.require(check_picture("texture", texture, picture.channels), requirements=["C", "A"])
+        check_shape("uv_triangles", uv_triangles, drawing.triangles.shape)
+    texels = np.asarray(texture)
+    if texels.ndim == 2 and drawing.channels == 1:
+        texels = texels[..., None]
+    if texels.dtype == np.uint8:
+        texels = np.require(check_picture("texture", texels, drawing.channels), requirements=["C", "A"])
     else:
-        texture = check_floats("texture", texture, ("h", "w", picture.channels), kinds="f")
-        if texture.size == 0:
-            raise ValueError(f"texture: wanted at least one texel, got {texture.shape}")
-    return picture.draw(_rasterize.paint_texture, texture, uv, uv_triangles)
+        texels = check_floats("texture", texels, ("h", "w", drawing.channels), kinds="f")
+        if texels.size == 0:
+            raise ValueError(f"texture: wanted at least one texel, got {texels.shape}")
+    return drawing.draw(_rasterize.paint_texture, (texels, uv, uv_triangles), out, sources)
 
 
 class _Drawing:
-    """The checked arguments that all drawing functions share, and the picture that they draw."""
+    """The checked arguments that all drawing functions share. Nothing is drawn before all of them have been checked."""
 
-    def __init__(self, vertices, triangles, w, bg, size, alpha, samples, out, threads):
+    def __init__(self, vertices, triangles, w, bg, size, alpha, samples, threads):
+        self.sources = {"vertices": vertices, "triangles": triangles, "w": w, "alpha": alpha}
         self.vertices = check_floats("vertices", vertices, ("N", 3))
         self.triangles = check_triangles("triangles", triangles, len(self.vertices))
         self.w = None if w is None else check_floats("w", w, (len(self.vertices),))
-        self.opacity, self.vertex_opacity = _opacity(alpha, len(self.vertices))
-        self.samples = _samples(samples)
-        self.threads = check_threads("threads", threads)
-        self.result = _start_picture(bg, *size, out, {"vertices": vertices, "triangles": triangles, "w": w})
-        self.pixels = self.result if self.result.ndim == 3 else self.result[..., None]
-        self.channels = self.pixels.shape[2]
+        self.bg = bg
+        self.shape, self.dtype = picture_shape(bg, *size)
+        self.channels = self.shape[2] if len(self.shape) == 3 else 1
+        self.opacity, self.vertex_opacity = check_opacity(alpha, len(self.vertices))
+        self.samples = check_number("samples", samples, MAXIMUM_SAMPLES)
+        self.threads = check_number("threads", threads, MAXIMUM_THREADS)
 
-    def draw(self, paint, *surface, reverse=False):
-        """Calls a paint function of the kernel with its surface: colours, or texture, uv and uv_triangles."""
+    def draw(self, paint, surface, out, sources, reverse=False):
+        """Calls a paint function of the kernel with its surface (colours, or texture, uv and uv_triangles).
+
+        sources: the arguments that the surface was made from, by name, which `out` must not overlap.
+        """
+        picture = start_picture(self.bg, self.shape, self.dtype, out, {**self.sources, **sources})
+        pixels = picture if picture.ndim == 3 else picture[..., None]
         count = self.samples
-        fine = self.pixels if count == 1 else self.pixels.repeat(count, axis=0).repeat(count, axis=1)
+        fine = pixels if count == 1 else pixels.repeat(count, axis=0).repeat(count, axis=1)
         vertices = self.vertices
         if count > 1:
-            # The pixel i becomes the pixels count * i ... count * i + count - 1, round the centre that it has.
-            vertices = vertices * np.float32([count, count, 1]) + np.float32([(count - 1) / 2, (count - 1) / 2, 0])
+            # The pixel i becomes the pixels count * i ... count * i + count - 1, round the centre that it has. What
+            # becomes too large for float32 becomes infinite.
+            with np.errstate(over="ignore"):
+                vertices = vertices * np.float32([count, count, 1]) + np.float32([(count - 1) / 2, (count - 1) / 2, 0])
         target = fine[::-1] if reverse else fine
-        paint(
-            vertices,
-            self.w,
-            self.triangles,
-            *surface,
-            self.opacity,
-            self.vertex_opacity,
-            target,
-            self.threads,
-        )
+        paint(vertices, self.w, self.triangles, *surface, self.opacity, self.vertex_opacity, target, self.threads)
         if count > 1:
-            height, width, channels = self.pixels.shape
-            mean = fine.reshape(height, count, width, count, channels).mean(axis=(1, 3), dtype=np.float64)
-            self.pixels[...] = np.floor(mean + 0.5) if self.pixels.dtype == np.uint8 else mean
-        return self.result
+            height, width, channels = pixels.shape
+            with np.errstate(invalid="ignore"):  # whatever a picture of floats may hold
+                mean = fine.reshape(height, count, width, count, channels).mean(axis=(1, 3), dtype=np.float64)
+            pixels[...] = np.floor(mean + 0.5) if pixels.dtype == np.uint8 else mean
+        return picture
 
 
-def _start_picture(bg, height, width, channel, out, sources):
-    """The array to draw into, with bg in it or black: a new one, or out."""
+def picture_shape(bg, height=None, width=None, channel=None):
+    """Shape and type of the picture to draw: those of bg, or of a new one of bytes."""
     if bg is None:
         if height is None or width is None or channel is None:
             raise ValueError(f"wanted bg, or height, width and channel; got {height}, {width} and {channel}")
-        shape = check_side("height", height), check_side("width", width), check_side("channel", channel)
-        dtype = np.dtype(np.uint8)
-    else:
-        full = check_picture("bg", bg)
-        for name, given, actual in zip(
-            ("height", "width", "channel"), (height, width, channel), full.shape, strict=True
-        ):
-            if given is not None and given != actual:
-                raise ValueError(f"{name}: wanted none or bg's {actual}, got {given}")
-        shape, dtype = np.shape(bg), full.dtype
+        sides = check_side("height", height), check_side("width", width), check_side("channel", channel)
+        return sides, np.dtype(np.uint8)
+    full = check_picture("bg", bg)
+    for name, given, actual in zip(("height", "width", "channel"), (height, width, channel), full.shape, strict=True):
+        if given is not None and given != actual:
+            raise ValueError(f"{name}: wanted none or bg's {actual}, got {given}")
+    return np.shape(bg), full.dtype
+
+
+def start_picture(bg, shape, dtype, out, sources):
+    """The array to draw into, with bg in it or black: a new one, or out, which must not overlap any of `sources`."""
     if out is None:
         return np.zeros(shape, dtype) if bg is None else np.array(bg, order="C")
     inputs = {name: np.asarray(value) for name, value in sources.items() if value is not None}
@@ -175,16 +177,10 @@ def _start_picture(bg, height, width, channel, out, sources):
     return out
 
 
-def _opacity(alpha, vertex_count):
+def check_opacity(alpha, vertex_count):
     """alpha as (number, None) or (1, one number for each vertex)."""
     values = check_floats("alpha", alpha, () if np.ndim(alpha) == 0 else (vertex_count,))
-    if not ((values >= 0) & (values <= 1)).all():
+    given = np.asarray(alpha)
+    if not ((given >= 0) & (given <= 1)).all():
         raise ValueError(f"alpha: wanted 0..1, got {np.min(values)}..{np.max(values)}")
     return (float(alpha), None) if values.ndim == 0 else (1.0, values)
-
-
-def _samples(samples):
-    count = check_side("samples", samples)
-    if count > MAXIMUM_SAMPLES:
-        raise ValueError(f"samples: wanted 1..{MAXIMUM_SAMPLES}, got {count}")
-    return count

@@ -7,6 +7,7 @@ from .checks import check_floats, check_picture
 from .drawing import rasterize
 from .rasterizer import get_normal
 
+MAXIMUM_EXPONENT = 1 << 16
 DEFAULTS = {
     "intensity_ambient": 0.3,
     "intensity_directional": 0.6,
@@ -42,8 +43,8 @@ class RenderPipeline:
         for name, default in DEFAULTS.items():
             value = options.get(name, default)
             setattr(self, name, _triple(name, value) if isinstance(default, tuple) else _number(name, value))
-        if self.specular_exp < 1 or self.specular_exp != round(self.specular_exp):
-            raise ValueError(f"specular_exp: wanted a whole number from 1 on, got {self.specular_exp}")
+        if not 1 <= self.specular_exp <= MAXIMUM_EXPONENT or self.specular_exp != round(self.specular_exp):
+            raise ValueError(f"specular_exp: wanted a whole number, 1..{MAXIMUM_EXPONENT}, got {self.specular_exp}")
 
     def update_light_pos(self, light_pos):
         """Moves the light to light_pos (3,), in the space of the scaled mesh."""
@@ -72,7 +73,7 @@ class RenderPipeline:
         Returns the picture, of bg's shape and type; bg stays as it is unless it is out.
         Raises TypeError, ValueError: an argument of the wrong kind, shape or range.
         """
-        bg = check_picture("bg", bg, 3)
+        check_picture("bg", bg, 3)
         vertices = check_floats("vertices", vertices, ("N", 3))
         if texture is not None:
             texture = check_floats("texture", texture, (len(vertices), 3), kinds="f")

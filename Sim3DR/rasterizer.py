@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import _rasterize
-from .checks import check_floats, check_out, check_shape, check_side, check_threads, check_triangles
+from .checks import MAXIMUM_THREADS, check_floats, check_number, check_out, check_shape, check_side, check_triangles
 
 
 class RasterBuffers(NamedTuple):
@@ -40,7 +40,7 @@ def rasterize_buffers(vertices, triangles, height, width, w=None, out=None, *, t
     width = check_side("width", width)
     if w is not None:
         w = check_floats("w", w, (len(vertices),))
-    threads = check_threads("threads", threads)
+    threads = check_number("threads", threads, MAXIMUM_THREADS)
     if out is None:
         out = _new_buffers((height, width))
     else:
@@ -64,7 +64,7 @@ def rasterize_batch(vertices, triangles, height, width, w=None, out=None, *, thr
     shape = (len(vertices), check_side("height", height), check_side("width", width))
     if w is not None:
         w = check_floats("w", w, vertices.shape[:2])
-    threads = _usable_processors() if threads is None else check_threads("threads", threads)
+    threads = _usable_processors() if threads is None else check_number("threads", threads, MAXIMUM_THREADS)
     if out is None:
         out = _new_buffers(shape)
     else:

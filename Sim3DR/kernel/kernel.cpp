@@ -4,8 +4,8 @@
 #include <atomic>
 #include <cmath>
 #include <cstdlib>
+#include <exception>
 #include <new>
-#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -45,6 +45,12 @@ private:
 };
 thread_local Scratch points_scratch, colors_scratch, canvas_scratch;
 
+struct EndOfCall {
+    ~EndOfCall() {
+        for (Scratch* scratch : {&points_scratch, &colors_scratch, &canvas_scratch}) scratch->end_call();
+    }
+};
+
 // Calls work(0) ... work(count - 1), spread over threads that live no longer than this call.
 template <typename Work>
 void in_parallel(int64_t count, int threads, const Work& work) {
@@ -60,8 +66,8 @@ void in_parallel(int64_t count, int threads, const Work& work) {
     std::vector<std::thread> helpers;
     try {
         for (int64_t i = 1; i < std::min<int64_t>(threads, count); ++i) helpers.emplace_back(run);
-    } catch (const std::system_error&) {
-        // No more threads to be had: those that run do the work.
+    } catch (const std::exception&) {
+        // No more threads to be had, or no memory for them: those that run do the work.
     }
     run();
     for (std::thread& helper : helpers) helper.join();
@@ -127,12 +133,11 @@ void draw_bands(const Shape& shape, int height, int width, int threads, const Fi
         finish(Band{canvas, canvas.top == whole.top ? 0 : canvas.top,
                     canvas.bottom == whole.bottom ? height - 1 : canvas.bottom});
     });
-    points_scratch.end_call();
-    canvas_scratch.end_call();
 }
 
 template <typename Work>
 bool enough_memory(const Work& work) noexcept {
+    const EndOfCall end;
     try {
         work();
         return true;
@@ -182,7 +187,6 @@ bool paint_colors(const Shape& shape, const float* values, const Opacity& opacit
         }
         draw_bands(shape, picture.height, picture.width, threads,
                    [&](const Band& band) { functions().paint_colors(band, shape, colors, opacity, picture); });
-        colors_scratch.end_call();
     });
 }
 
@@ -204,7 +208,6 @@ bool vertex_normals(const Shape& shape, float* normals) noexcept {
         auto* sums = reinterpret_cast<double*>(points_scratch.room(32 * shape.vertex_count + 32));
         std::fill_n(sums, 4 * shape.vertex_count, 0.0);
         functions().sum_normals(shape, sums, normals);
-        points_scratch.end_call();
     });
 }
 

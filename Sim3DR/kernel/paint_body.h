@@ -68,11 +68,13 @@ SIM3DR_INLINE uint8_t to_byte(double value) {
     return value >= 255.0 ? 255 : static_cast<uint8_t>(value + 0.5);
 }
 
-// Over what is there, in steps of 1/255 for bytes.
+// Over what is there; on bytes the colour is clipped before it is blended, and in steps of 1/255.
 SIM3DR_INLINE void mix(uint8_t* to, double value, double opacity) {
-    *to = to_byte(opacity == 1.0 ? 255.0 * value : (1.0 - opacity) * *to + opacity * (255.0 * value));
+    const double level = 255.0 * (value > 0.0 ? (value < 1.0 ? value : 1.0) : 0.0);
+    *to = to_byte(opacity == 1.0 ? level : (1.0 - opacity) * *to + opacity * level);
 }
 SIM3DR_INLINE void mix(float* to, double value, double opacity) {
+    if (opacity == 0.0) return;  // whatever the colour is
     *to = static_cast<float>(opacity == 1.0 ? value : (1.0 - opacity) * static_cast<double>(*to) + opacity * value);
 }
 
