@@ -53,15 +53,24 @@ while a call in another thread reads it.
 
 from .drawing import rasterize, render_texture
 from .lighting import RenderPipeline
+from .maps import coordinate_colors, depth_picture, normal_picture, wireframe
 from .rasterizer import RasterBuffers, get_normal, interpolate, rasterize_batch, rasterize_buffers
+from .visibility import UnwrappedTexture, unwrap_texture, vertex_visibility
 
 __all__ = [
     "RasterBuffers",
     "RenderPipeline",
+    "UnwrappedTexture",
+    "coordinate_colors",
+    "depth_picture",
     "get_normal",
     "interpolate",
+    "normal_picture",
     "rasterize",
     "rasterize_batch",
     "rasterize_buffers",
     "render_texture",
+    "unwrap_texture",
+    "vertex_visibility",
+    "wireframe",
 ]

@@ -52,7 +52,7 @@ def rasterize(
     Returns the picture, of bg's shape and type; bg stays as it is unless it is out.
     Raises TypeError, ValueError: an argument of the wrong kind, shape or range.
     """
-    drawing = _Drawing(vertices, triangles, w, bg, (height, width, channel), alpha, samples, threads)
+    drawing = Drawing(vertices, triangles, w, bg, (height, width, channel), alpha, samples, threads)
     values = np.asarray(colors)
     if values.ndim == 1 and drawing.channels == 1:
         values = values[:, None]
@@ -90,7 +90,7 @@ def render_texture(
     Returns the picture, of bg's shape and type; bg stays as it is unless it is out.
     Raises TypeError, ValueError: an argument of the wrong kind, shape or range.
     """
-    drawing = _Drawing(vertices, triangles, w, bg, (None, None, None), alpha, samples, threads)
+    drawing = Drawing(vertices, triangles, w, bg, (None, None, None), alpha, samples, threads)
     sources = {"texture": texture, "uv": uv, "uv_triangles": uv_triangles}
     uv = check_floats("uv", uv, ("M" if uv_triangles is not None else len(drawing.vertices), 2))
     if uv_triangles is None:
@@ -110,7 +110,7 @@ def render_texture(
     return drawing.draw(_rasterize.paint_texture, (texels, uv, uv_triangles), out, sources)
 
 
-class _Drawing:
+class Drawing:
     """The checked arguments that all drawing functions share. Nothing is drawn before all of them have been checked."""
 
     def __init__(self, vertices, triangles, w, bg, size, alpha, samples, threads):
