@@ -37,8 +37,7 @@ def overlay_mesh(
     # The light wants depth in the pixels of x and y: one focal length of pixels is one distance of the face.
     screen[:, 2] *= projection[0, 0] * width / 2 / max(abs(float(R_t[3, 2])), 1e-3)
     # Screen y points down, which turns triangles inside out: the other way round they face the camera again.
-    drawn = LIGHT(screen, np.ascontiguousarray(triangles[:, ::-1]), image, w=distance)
-    return cv2.addWeighted(drawn, MESH_OPACITY, image, 1 - MESH_OPACITY, 0)
+    return LIGHT(screen, np.ascontiguousarray(triangles[:, ::-1]), image, w=distance, alpha=MESH_OPACITY)
 
 
 def draw_landmarks(image: np.ndarray, points: np.ndarray, color: tuple[int, int, int] = (80, 255, 80)) -> np.ndarray:
