@@ -11,6 +11,9 @@ from Sim3DR import (
     rasterize,
     rasterize_buffers,
     render_texture,
+    unwrap_texture,
+    vertex_visibility,
+    wireframe,
 )
 
 RNG = np.random.default_rng(0)
@@ -55,6 +58,18 @@ CALLS = {
         },
     ),
     "get_normal": (get_normal, {"vertices": VERTICES, "triangles": TRIANGLES}),
+    "vertex_visibility": (
+        lambda **arrays: vertex_visibility(height=9, width=10, **arrays),
+        {"vertices": VERTICES, "triangles": TRIANGLES, "w": W},
+    ),
+    "unwrap_texture": (
+        lambda **arrays: unwrap_texture(height=8, width=8, **arrays),
+        {"picture": BG, "vertices": VERTICES, "triangles": TRIANGLES, "uv": UV, "w": W, "uv_triangles": TRIANGLES},
+    ),
+    "wireframe": (
+        wireframe,
+        {"vertices": VERTICES, "triangles": TRIANGLES, "bg": BG, "color": COLORS[0], "w": W},
+    ),
     "RenderPipeline": (
         RenderPipeline(),
         {"vertices": VERTICES, "triangles": TRIANGLES, "texture": COLORS, "bg": BG, "w": W},
@@ -140,7 +155,8 @@ class TestEveryFunction:
         for name, array in arrays.items():
             # Attributes may have any number of columns; they can lack a row.
             smaller = array[:-1] if name == "attributes" else array[..., :-1]
-            for wrong in (smaller, array[None], array[0]):
+            # A photo may be of any size and number of channels, or have no axis for them.
+            for wrong in (array[None],) if name == "picture" else (smaller, array[None], array[0]):
                 with pytest.raises(ValueError, match=r"wanted (shape|indices of) .*, got"):
                     call(**{**arrays, name: wrong})
 
