@@ -41,8 +41,8 @@ pixel of it, exactly. On uint8, colours are floats in 0..1 and come out as 255 *
 nearest, halves up; NaN comes out as 0, and what is infinite as 0 or 255. (3DDFA_V2 cuts off in place of rounding, at
 most one level lower, and wraps what is beyond 0..1.) On float32 they come out as they are. With alpha, a pixel is
 (1 - alpha) * what was there + alpha * the colour, already clipped, of the front-most surface: once, whatever lies
-behind that. With samples = s the picture is drawn s times as large on each axis and averaged; pixels that the mesh does
-not touch stay as they are.
+behind that. With samples = s the picture is drawn s times as large on each axis, its corners s * x + (s - 1) / 2 in
+float32 being what is exact then, and averaged; pixels that the mesh does not touch stay as they are.
 
 Arguments. What is not an array of the wanted kind and shape, or has indices out of range, raises TypeError or
 ValueError. None is ever changed: the drawing functions return new pictures (3DDFA_V2 draws into bg), unless `out` says

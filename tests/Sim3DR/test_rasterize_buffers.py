@@ -1,107 +1,21 @@
 """Coverage, weights and depth: against pictures written by hand, a slow exact twin, and geometry worked out by hand."""
 
 from concurrent.futures import ThreadPoolExecutor
-from fractions import Fraction
 
 import numpy as np
 import pytest
 
 from Sim3DR import rasterize_buffers
-
-HEIGHT, WIDTH = 20, 24
-# Weights are stored as float32 in 0..1 (half a step: 6e-8) and computed to 1e-9.
-WEIGHT_TOLERANCE = 1e-7
-# Depth is rounded to float32 once (6e-8 of its size) after sums in float64.
-DEPTH_TOLERANCE = 1e-7
-
-
-# The twin: whole numbers without limit, so that no sign is ever in doubt; float64 for weights and depth.
-
-
-def whole_coordinates(points):
-    """points (3, 2) float32 as Python integers, and the power of two that they were multiplied by."""
-    fractions = [[Fraction(float(value)) for value in point] for point in points]
-    scale = max(value.denominator for point in fractions for value in point)
-    return [[int(value * scale) for value in point] for point in fractions], scale
-
-
-def twin_areas(points, height, width):
-    """(3, H, W) exact integers: twice the area of each edge (opposite corner k) with each pixel, inside positive.
-
-    Also the mask of the pixels that the triangle covers, (H, W).
-    """
-    corners, scale = whole_coordinates(points)
-    ys, xs = (np.vectorize(int, otypes=[object])(grid) * scale for grid in np.mgrid[:height, :width])
-    areas, covered = [], np.ones((height, width), bool)
-    (ax, ay), (bx, by), (cx, cy) = corners
-    twice_area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
-    if twice_area == 0:
-        return None, np.zeros((height, width), bool)
-    side = 1 if twice_area > 0 else -1
-    for k in range(3):
-        (ax, ay), (bx, by) = corners[(k + 1) % 3], corners[(k + 2) % 3]
-        area = ((bx - ax) * (ys - ay) - (by - ay) * (xs - ax)) * side
-        # How the area grows to the right and downwards tells a left edge and a top edge.
-        to_right, downwards = -(by - ay) * side, (bx - ax) * side
-        owns_line = to_right > 0 or (to_right == 0 and downwards > 0)
-        covered &= (area > 0) | ((area == 0) & owns_line)
-        areas.append(area)
-    return np.array(areas), covered
-
-
-def twin(vertices, triangles, height, width, w=None):
-    """rasterize_buffers, one triangle after another over whole pictures, on finite vertices with w > 0."""
-    index = np.full((height, width), -1, np.int32)
-    weights = np.zeros((height, width, 3))
-    depth = np.full((height, width), -np.inf)
-    for number, triangle in enumerate(triangles):
-        areas, covered = twin_areas(vertices[triangle, :2], height, width)
-        if not covered.any():
-            continue
-        share = (areas[:, covered] / areas[:, covered].sum(axis=0)).astype(np.float64).T
-        if w is not None:
-            share /= w[triangle].astype(np.float64)
-            share /= share.sum(axis=1, keepdims=True)
-        nearness = np.full((height, width), -np.inf)
-        nearness[covered] = (share @ vertices[triangle, 2].astype(np.float64)).astype(np.float32)
-        wins = covered & (nearness > depth)
-        index[wins], depth[wins], weights[wins] = number, nearness[wins], share[wins[covered]]
-    return index, weights, depth
-
-
-def assert_like_twin(vertices, triangles, w=None, height=HEIGHT, width=WIDTH):
-    """Compares with the twin; returns how many pixels are covered."""
-    vertices = np.asarray(vertices, np.float32)
-    index, weights, depth = twin(vertices, triangles, height, width, w)
-    buffers = rasterize_buffers(vertices, triangles, height, width, w)
-    np.testing.assert_array_equal(buffers.triangle, index)
-    assert buffers.barycentric.min() >= 0
-    np.testing.assert_allclose(buffers.barycentric, weights, rtol=0, atol=WEIGHT_TOLERANCE)
-    np.testing.assert_allclose(buffers.depth, depth, rtol=DEPTH_TOLERANCE, atol=DEPTH_TOLERANCE)
-    return int((index >= 0).sum())
-
-
-def random_points(rng, count):
-    """(count, 3): a third of them or so outside the picture, on every side."""
-    return np.column_stack(
-        [
-            rng.uniform(-WIDTH / 3, WIDTH * 4 / 3, count),
-            rng.uniform(-HEIGHT / 3, HEIGHT * 4 / 3, count),
-            rng.uniform(-1, 1, count),
-        ]
-    ).astype(np.float32)
-
-
-def separate_triangles(vertices):
-    return np.arange(len(vertices), dtype=np.int32).reshape(-1, 3)
-
-
-def coverage_count(vertices, triangles, height=HEIGHT, width=WIDTH):
-    """(H, W) how many of the triangles cover each pixel, each drawn alone."""
-    count = np.zeros((height, width), int)
-    for triangle in triangles:
-        count += rasterize_buffers(vertices, [triangle], height, width).triangle == 0
-    return count
+from tests.Sim3DR.twin import (
+    HEIGHT,
+    WEIGHT_TOLERANCE,
+    WIDTH,
+    assert_like_twin,
+    coverage_count,
+    random_points,
+    separate_triangles,
+    twin_areas,
+)
 
 
 class TestByHand:

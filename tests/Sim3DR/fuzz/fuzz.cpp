@@ -5,6 +5,7 @@
 // coordinates allow it; painted bytes against the buffers. Arrays have exactly the size that the kernel may touch, so
 // that AddressSanitizer sees every step beyond them.
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
@@ -132,9 +133,8 @@ void compare_all(const Case& mesh, Outputs& got, Outputs& wanted, const std::str
 }
 
 uint8_t expected_byte(double was, double color, double opacity) {
-    const double value = opacity == 1.0 ? 255.0 * color : (1.0 - opacity) * was + opacity * (255.0 * color);
-    if (!(value > 0.0)) return 0;
-    return value >= 255.0 ? 255 : static_cast<uint8_t>(value + 0.5);
+    const double level = color > 0.0 ? 255.0 * std::min(color, 1.0) : 0.0;  // not a number: 0
+    return static_cast<uint8_t>((opacity == 1.0 ? level : (1.0 - opacity) * was + opacity * level) + 0.5);
 }
 
 // Pictures of bytes with one opacity, once more from the buffers; what is beside the picture stays as it was.

@@ -42,7 +42,9 @@ void check_sane(const Case& mesh, const Seen& seen, const Fail& fail) {
         }
         // Three float32 roundings of numbers up to 1, and the depth's own.
         if (!(std::fabs(sum - 1.0) < 2e-7)) fail("weights do not sum to 1");
-        if (!(std::fabs(nearness - seen.depth[pixel]) <= 3e-7 * largest + 2e-45)) fail("depth is not that of the weights");
+        const float depth = seen.depth[pixel];
+        if (!(std::fabs(nearness - depth) <= 3e-7 * largest + 2e-45)) fail("depth is not that of the weights");
+        if (depth == 0.0f && std::signbit(depth)) fail("a depth of -0");
     }
 }
 
@@ -105,9 +107,20 @@ struct Best {
     bool shown = false;
 };
 
+inline bool is_level(const Corner* const (&p)[3]) { return p[0]->z == p[1]->z && p[1]->z == p[2]->z; }
+
+// The first of the nearest ones among the triangles that cover a pixel and have the same z at all corners, whose depth
+// no rounding can change.
+struct Level {
+    double z = -std::numeric_limits<double>::infinity();
+    int number = -1;
+};
+
 inline std::string check_pixel(const std::vector<const Corner*>& drawn, const std::vector<int>& numbers, int x, int y,
                                int32_t index, const float* weights, float depth) {
     Best best;
+    Level level;
+    bool shown_is_level = false;
     long double of_shown = 0;
     for (size_t i = 0; i < numbers.size(); ++i) {
         const Corner* const p[3] = {drawn[3 * i], drawn[3 * i + 1], drawn[3 * i + 2]};
@@ -116,8 +129,9 @@ inline std::string check_pixel(const std::vector<const Corner*>& drawn, const st
         const long double nearness = share[0] * p[0]->z + share[1] * p[1]->z + share[2] * p[2]->z;
         for (const Corner* corner : p) best.largest = std::max(best.largest, std::fabs(corner->z));
         best.depth = std::max(best.depth, nearness);
+        if (is_level(p) && p[0]->z > level.z) level = {p[0]->z, numbers[i]};
         if (numbers[i] != index) continue;
-        best.shown = true;
+        best.shown = true, shown_is_level = is_level(p);
         of_shown = nearness;
         for (int k = 0; k < 3; ++k) {
             if (!(std::fabs(static_cast<double>(share[k] - weights[k])) <= 1e-7)) return "weights are wrong";
@@ -125,6 +139,7 @@ inline std::string check_pixel(const std::vector<const Corner*>& drawn, const st
     }
     if (index < 0) return std::isinf(best.depth) ? "" : "a hole";
     if (!best.shown) return "the triangle does not cover the pixel";
+    if (shown_is_level && index != level.number) return "another triangle is nearer, or as near and earlier";
     // Rounded to float32 from weights that are good to 1e-9; within that two depths are equal.
     const double close = 4e-9 * best.largest + 1.2e-7 * std::fabs(static_cast<double>(best.depth)) + 3e-45;
     if (!(std::fabs(static_cast<double>(of_shown - depth)) <= close)) return "the depth is wrong";
