@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RASTERIZER_SOURCES := setup.py Sim3DR/_rasterize.pyx $(wildcard Sim3DR/kernel/*)
 
-.PHONY: setup demo test lint clean
+.PHONY: setup demo test lint fuzz clean
 
 setup: $(VENV)/.requirements $(VENV)/.rasterizer
 
@@ -43,6 +43,10 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	PATH="$(BIN):$$PATH" $(BIN)/cython-lint Sim3DR
+
+# Twenty minutes of random meshes through Sim3DR's kernel, compiled with sanitizers.
+fuzz:
+	sh tests/Sim3DR/fuzz/fuzz.sh
 
 clean:
 	rm -rf $(VENV) build $(DEMO) Sim3DR/_rasterize.cpp Sim3DR/*.so

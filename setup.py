@@ -21,6 +21,7 @@ COMPILE_ARGUMENTS = [
     "-fno-trapping-math",
     "-Wno-psabi",
     "-g0",
+    "-fvisibility=hidden",
 ]
 
 
@@ -33,7 +34,7 @@ class BuildRasterizer(build_ext):
         except CompileError as error:
             raise CompileError(
                 f"{error}\nSim3DR is compiled here and wants GCC 11 or Clang 14, or later, with Python's headers. On "
-                "Debian and Ubuntu: apt install g++ python3-dev; on macOS: xcode-select --install; on Windows: clang-cl"
+                "Debian and Ubuntu: apt install g++ python3-dev; on macOS: xcode-select --install"
             ) from error
 
 

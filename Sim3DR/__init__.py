@@ -31,25 +31,31 @@ coverage, weights and depth stay finite up to w = 0. A vertex at w = 0 has no pl
 
 Order. The pixel shows the triangle with the largest depth; among equal ones, that with the lowest index. The result
 depends on nothing but the arguments: not on the number of threads, nor on the instruction set (AVX-512, AVX2 or none,
-chosen when the module is loaded).
+chosen once in a process), nor on how the process rounds or whether it flushes subnormal numbers.
 
 Dropped. Triangles with a vertex that has NaN or infinity in x, y, z or w, or w = 0, and those wholly behind the camera.
 A float64 too large for float32 counts as infinite, one too small for it as 0.
 
-Drawing. Per-vertex values are blended under the weights; where a triangle's corners have the same value, so has every
-pixel of it, exactly. On uint8, colours are floats in 0..1 and come out as 255 * c, clipped to 0..255 and rounded to the
-nearest, halves up; NaN comes out as 0, and what is infinite as 0 or 255. (3DDFA_V2 cuts off in place of rounding, at
-most one level lower, and wraps what is beyond 0..1.) On float32 they come out as they are. With alpha, a pixel is
-(1 - alpha) * what was there + alpha * the colour, already clipped, of the front-most surface: once, whatever lies
-behind that. With samples = s the picture is drawn s times as large on each axis, its corners s * x + (s - 1) / 2 in
-float32 being what is exact then, and averaged; pixels that the mesh does not touch stay as they are.
+Drawing. Per-vertex values are blended under the weights; where a triangle's corners have the same finite value, so has
+every pixel of it, exactly. On uint8, colours are floats in 0..1 and come out as 255 * c, clipped to 0..255 and rounded
+to the nearest, halves up; NaN, which is also what lies between infinite colours, comes out as 0. (3DDFA_V2 cuts off in
+place of rounding, at most one level lower, and wraps what is beyond 0..1.) On float32 they come out as they are. With
+alpha, a pixel is (1 - alpha) * what was there + alpha * the colour, already clipped, of the front-most surface: once,
+whatever lies behind that. With samples = s the picture is drawn s times as large on each axis, its corners s * x + (s -
+1) / 2 in float32 being what is exact then, and averaged; pixels that the mesh does not touch stay as they are.
 
 Arguments. What is not an array of the wanted kind and shape, or has indices out of range, raises TypeError or
 ValueError. None is ever changed: the drawing functions return new pictures (3DDFA_V2 draws into bg), unless `out` says
 where to draw; it must be writable, of the exact type and shape, in C order, and apart from the other arguments, save
-that the drawing functions take bg itself. The work is done with Python's global lock released; do not change an array
-while a call in another thread reads it.
+that the drawing functions take bg itself. The compiled work is done with Python's global lock released; do not change
+an array while a call in another thread reads it. A thread that draws keeps up to 64 MiB for each of three kinds of
+scratch memory for its next call.
 """
+
+try:
+    from . import _rasterize  # noqa: F401
+except ImportError as error:
+    raise ImportError(f"Sim3DR is not built: run `python setup.py build_ext --inplace` beside it ({error})") from error
 
 from .drawing import rasterize, render_texture
 from .lighting import RenderPipeline

@@ -275,7 +275,10 @@ def light_vertices(
 
 def indices_fit(const int32_t[:, ::1] indices, int64_t vertex_count):
     """Whether all indices are in 0..vertex_count - 1."""
-    return kernel_indices_fit(&indices[0, 0], indices.shape[0] * indices.shape[1], vertex_count)
+    cdef bint fit
+    with nogil:
+        fit = kernel_indices_fit(&indices[0, 0], indices.shape[0] * indices.shape[1], vertex_count)
+    return fit
 
 
 def instruction_sets():

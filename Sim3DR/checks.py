@@ -11,13 +11,16 @@ import numpy as np
 
 from . import _rasterize
 
-# Pixel indices stay exact in the kernel's arithmetic far beyond this; it keeps a mistyped size from filling the memory.
+# The kernel's floats hold pixel indices exactly up to 2**24; this also keeps a mistyped size from filling the memory.
 MAXIMUM_SIDE = 1 << 16
 MAXIMUM_THREADS = 1024
 
 
 def _as_array(name, value, kinds, wanted):
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:  # a list of lists of different lengths
+        raise ValueError(f"{name}: wanted {wanted}, got {error}") from None
     if array.dtype.kind not in kinds:
         raise TypeError(f"{name}: wanted {wanted}, got {array.dtype} (a {type(value).__name__})")
     return array
@@ -63,7 +66,7 @@ def check_triangles(name, value, vertex_count):
         array = _native(array, np.int32)
         fits = _rasterize.indices_fit(array, vertex_count)
     else:
-        fits = array.size == 0 or (array.min() >= 0 and array.max() < vertex_count)
+        fits = array.size == 0 or (array.min() >= 0 and array.max() < min(vertex_count, 1 << 31))
     if not fits:
         raise ValueError(f"{name}: wanted indices of {vertex_count} vertices, got {array.min()}..{array.max()}")
     return _native(array, np.int32)
@@ -98,8 +101,8 @@ def check_picture(name, value, channels="C"):
     if array.ndim == 2:
         array = array[..., None]
     check_shape(name, array, ("H", "W", channels))
-    if array.size == 0:
-        raise ValueError(f"{name}: wanted at least one pixel and one channel, got {array.shape}")
+    if not all(1 <= side <= MAXIMUM_SIDE for side in array.shape):
+        raise ValueError(f"{name}: wanted 1..{MAXIMUM_SIDE} rows, columns and channels, got {array.shape}")
     return array
 
 

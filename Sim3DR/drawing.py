@@ -7,6 +7,7 @@ import numpy as np
 
 from . import _rasterize
 from .checks import (
+    MAXIMUM_SIDE,
     MAXIMUM_THREADS,
     check_floats,
     check_number,
@@ -101,12 +102,9 @@ def render_texture(
     texels = np.asarray(texture)
     if texels.ndim == 2 and drawing.channels == 1:
         texels = texels[..., None]
-    if texels.dtype == np.uint8:
-        texels = np.require(check_picture("texture", texels, drawing.channels), requirements=["C", "A"])
-    else:
+    if texels.dtype != np.uint8:
         texels = check_floats("texture", texels, ("h", "w", drawing.channels), kinds="f")
-        if texels.size == 0:
-            raise ValueError(f"texture: wanted at least one texel, got {texels.shape}")
+    texels = np.require(check_picture("texture", texels, drawing.channels), requirements=["C", "A"])
     return drawing.draw(_rasterize.paint_texture, (texels, uv, uv_triangles), out, sources)
 
 
@@ -123,6 +121,8 @@ class Drawing:
         self.channels = self.shape[2] if len(self.shape) == 3 else 1
         self.opacity, self.vertex_opacity = check_opacity(alpha, len(self.vertices))
         self.samples = check_number("samples", samples, MAXIMUM_SAMPLES)
+        if max(self.shape[:2]) * self.samples > MAXIMUM_SIDE:
+            raise ValueError(f"samples: wanted at most {MAXIMUM_SIDE} in all on an axis, got {samples} x {self.shape}")
         self.threads = check_number("threads", threads, MAXIMUM_THREADS)
 
     def draw(self, paint, surface, out, sources, reverse=False):

@@ -4,8 +4,7 @@ import numpy as np
 
 from . import _rasterize
 from .checks import check_floats, check_picture
-from .drawing import rasterize
-from .rasterizer import get_normal
+from .drawing import Drawing
 
 MAXIMUM_EXPONENT = 1 << 16
 DEFAULTS = {
@@ -70,17 +69,21 @@ class RenderPipeline:
         +z face the viewer. bg (H, W, 3). texture (N, 3): colours of the vertices in 0..1, white without it. alpha,
         samples, out, threads: as in rasterize.
 
+        The light is that of the vertices as they lie in the picture. Of a mesh that reaches behind the camera it makes
+        no sense: light such a one in camera space and draw its colours with rasterize.
+
         Returns the picture, of bg's shape and type; bg stays as it is unless it is out.
         Raises TypeError, ValueError: an argument of the wrong kind, shape or range.
         """
         check_picture("bg", bg, 3)
-        vertices = check_floats("vertices", vertices, ("N", 3))
+        drawing = Drawing(vertices, triangles, w, bg, (None, None, None), alpha, samples, threads)
+        factors = None
         if texture is not None:
-            texture = check_floats("texture", texture, (len(vertices), 3), kinds="f")
-        colors = np.empty((len(vertices), 3), np.float32)
-        normals = get_normal(vertices, triangles)
-        _rasterize.light_vertices(vertices, normals, texture, self._light(), int(self.specular_exp), colors)
-        return rasterize(vertices, triangles, colors, bg, w=w, alpha=alpha, samples=samples, out=out, threads=threads)
+            factors = check_floats("texture", texture, (len(drawing.vertices), 3), kinds="f")
+        normals, colors = (np.empty((len(drawing.vertices), 3), np.float32) for _ in range(2))
+        _rasterize.vertex_normals(drawing.vertices, drawing.triangles, normals)
+        _rasterize.light_vertices(drawing.vertices, normals, factors, self._light(), int(self.specular_exp), colors)
+        return drawing.draw(_rasterize.paint_colors, (colors,), out, {"texture": texture})
 
 
 def _number(name, value):

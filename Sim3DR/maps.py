@@ -89,18 +89,18 @@ def coordinate_colors(vertices):
     return ((vertices - low) / np.where(extent > 0, extent, 1)).astype(np.float32)
 
 
-def wireframe(vertices, triangles, bg, color, width=1.0, w=None, *, alpha=1.0, out=None, threads=1):
+def wireframe(vertices, triangles, bg, color, line_width=1.0, w=None, *, alpha=1.0, out=None, threads=1):
     """The edges of a mesh, hidden ones removed, drawn over a picture.
 
     vertices, triangles, w, bg, out, threads: as in rasterize. color (C,): floats in 0..1, drawn as rasterize draws
-    them. width: of the lines in pixels, more than 0 and up to MAXIMUM_LINE_WIDTH. alpha: how much of the lines shows
+    them. line_width: in pixels, more than 0 and up to MAXIMUM_LINE_WIDTH. alpha: how much of the lines shows
     over bg, 0..1, one number.
 
-    Lines are antialiased: where a pixel's centre is at a distance d from the nearest edge, they cover
-    clip(width / 2 + 1 / 2 - d, 0, min(width, 1)) of it, which is exact for level and upright lines. Each pixel is
-    blended once. Edges are those of the triangle seen at the pixel; where the mesh ends, at silhouettes and at its
-    border, also those of nearer triangles seen at pixels close by. So edges of triangles that are seen at no pixel's
-    centre may be missing, and a mesh whose triangles are about as small as pixels comes out filled.
+    Lines are antialiased: where a pixel's centre is at a distance d from the nearest edge, they cover clip(line_width /
+    2 + 1 / 2 - d, 0, min(line_width, 1)) of it, which is exact for level and upright lines. Each pixel is blended once.
+    Edges are those of the triangle seen at the pixel; where the mesh ends, at silhouettes and at its border, also those
+    of nearer triangles seen at pixels close by. So edges of triangles that are seen at no pixel's centre may be
+    missing, and a mesh whose triangles are about as small as pixels comes out filled.
 
     Returns the picture, of bg's shape and type; bg stays as it is unless it is out.
     Raises TypeError, ValueError: an argument of the wrong kind, shape or range.
@@ -108,13 +108,13 @@ def wireframe(vertices, triangles, bg, color, width=1.0, w=None, *, alpha=1.0, o
     check_shape("alpha", np.asarray(alpha), ())
     drawing = Drawing(vertices, triangles, w, bg, (None, None, None), alpha, 1, threads)
     values = check_floats("color", color, (drawing.channels,), kinds="f")
-    return drawing.draw(_paint_lines, (values, _line_width(width)), out, {"color": color})
+    return drawing.draw(_paint_lines, (values, _line_width(line_width)), out, {"color": color})
 
 
-def _line_width(width):
-    number = check_floats("width", width, ())
+def _line_width(line_width):
+    number = check_floats("line_width", line_width, ())
     if not 0 < number <= MAXIMUM_LINE_WIDTH:
-        raise ValueError(f"width: wanted more than 0, up to {MAXIMUM_LINE_WIDTH}, got {width}")
+        raise ValueError(f"line_width: wanted more than 0, up to {MAXIMUM_LINE_WIDTH}, got {line_width}")
     return float(number)
 
 

@@ -9,7 +9,16 @@ from typing import NamedTuple
 import numpy as np
 
 from . import _rasterize
-from .checks import MAXIMUM_THREADS, check_floats, check_number, check_out, check_shape, check_side, check_triangles
+from .checks import (
+    MAXIMUM_SIDE,
+    MAXIMUM_THREADS,
+    check_floats,
+    check_number,
+    check_out,
+    check_shape,
+    check_side,
+    check_triangles,
+)
 
 
 class RasterBuffers(NamedTuple):
@@ -103,8 +112,8 @@ def _check_buffers(buffers, triangle_count):
     if triangle.dtype != np.int32:
         raise TypeError(f"buffers.triangle: wanted int32, got {triangle.dtype}")
     check_shape("buffers.triangle", triangle, ("H", "W"))
-    if triangle.size == 0:
-        raise ValueError(f"buffers.triangle: wanted at least one pixel, got {triangle.shape}")
+    if not all(1 <= side <= MAXIMUM_SIDE for side in triangle.shape):
+        raise ValueError(f"buffers.triangle: wanted 1..{MAXIMUM_SIDE} rows and columns, got {triangle.shape}")
     highest = triangle.max()
     if highest >= triangle_count:
         raise ValueError(f"buffers.triangle: wanted indices below {triangle_count}, as triangles has, got {highest}")

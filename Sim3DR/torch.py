@@ -47,12 +47,13 @@ class Edges(NamedTuple):
     of_triangle: torch.Tensor  # (F, 3) int64, the edge opposite each corner
 
 
-def rasterize(vertices, triangles, height, width, w=None):
+def rasterize(vertices, triangles, height, width, w=None, *, threads=None):
     """Which triangle each pixel of each picture shows, and where in it.
 
     vertices (B, N, 3): x right and y down in pixels, centres at whole numbers; z, larger is nearer.
     triangles (F, 3) int32 or int64: vertex indices, either winding, shared by the pictures.
     w (B, N): distance along the view direction, any unit; makes weights and depth perspective-correct.
+    threads: over how many to spread the pictures, all that the process may use without it; 1 in a worker process.
 
     Returns Fragments of height x width. barycentric and depth have gradients to x, y and w, depth also to z. They are
     steep, as the weights truly are, in triangles that are nearly without area.
@@ -63,7 +64,7 @@ def rasterize(vertices, triangles, height, width, w=None):
     triangles = _check_triangles("triangles", triangles, count, vertices)
     if w is not None:
         _check_floats("w", w, (batch, count), vertices)
-    triangle, pixel = _see_triangles(vertices, w, triangles, height, width)
+    triangle, pixel = _see_triangles(vertices, w, triangles, height, width, threads)
     rows = _corner_rows(triangle, pixel, triangles, count)
     corners = _take(vertices.flatten(0, 1), rows).double()
     x, y = pixel % width, pixel // width % height
@@ -195,13 +196,13 @@ def antialias(color, fragments, vertices, triangles, w=None, edges=None):
     return blended.reshape(color.shape)
 
 
-def _see_triangles(vertices, w, triangles, height, width):
+def _see_triangles(vertices, w, triangles, height, width, threads):
     """(B, H, W) int64, what each pixel shows; (P,) int64, the covered pixels. Both on vertices' device."""
     # As float32 and int32, which the kernel reads as they are, and which are half as much to copy.
     points = vertices.detach().float().cpu().numpy()
     distances = None if w is None else w.detach().float().cpu().numpy()
     corners = triangles.int().cpu().numpy()
-    triangle = torch.from_numpy(rasterize_batch(points, corners, height, width, distances).triangle)
+    triangle = torch.from_numpy(rasterize_batch(points, corners, height, width, distances, threads=threads).triangle)
     pixel = torch.nonzero(triangle.flatten() >= 0)[:, 0]
     return triangle.to(vertices.device).long(), pixel.to(vertices.device)
 

@@ -233,13 +233,20 @@ def _pairs(points, low, high):
     boxes = np.flatnonzero(((first <= last) & (final >= 0)).all(axis=0))
     # Clipped before they become integers: a box may be infinite.
     (left, top), (right, bottom) = (np.clip(side[:, boxes], 0, last).astype(np.int64) for side in (first, final))
-    strip, row = _expand(top, bottom - top + 1)
-    begin = starts[row * columns + left[strip]]
-    count = starts[row * columns + right[strip] + 1] - begin
-    blocks = np.cumsum(count) // BLOCK
-    for part in np.split(np.arange(len(count)), np.flatnonzero(np.diff(blocks)) + 1):
-        pair, place = _expand(begin[part], count[part])
-        yield boxes[strip[part[pair]]], order[place]
+    for some in _in_blocks(bottom - top + 1):
+        strip, row = _expand(top[some], bottom[some] - top[some] + 1)
+        strip = some[strip]
+        begin = starts[row * columns + left[strip]]
+        count = starts[row * columns + right[strip] + 1] - begin
+        for part in _in_blocks(count):
+            pair, place = _expand(begin[part], count[part])
+            yield boxes[strip[part[pair]]], order[place]
+
+
+def _in_blocks(count):
+    """The indices of counts (K,), in runs whose counts add up to about BLOCK."""
+    block = np.cumsum(count) // BLOCK
+    return np.split(np.arange(len(count)), np.flatnonzero(np.diff(block)) + 1)
 
 
 def _cells(points):

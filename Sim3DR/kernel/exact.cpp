@@ -1,6 +1,7 @@
 #include "exact.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <utility>
 
@@ -89,7 +90,20 @@ private:
     bool owns_line_;
 };
 
-void put(const Canvas& canvas, int64_t offset, int32_t index, const double (&weights)[3], const float* const (&p)[3]) {
+// The corners of a triangle: x, y, z, w.
+using Corners = std::array<const float*, 3>;
+Corners corners_of(const Mesh& mesh, int32_t index) {
+    const int32_t* corners = mesh.triangles + 3 * static_cast<int64_t>(index);
+    const auto point = [&](int k) { return mesh.points + 4 * static_cast<int64_t>(corners[k]); };
+    return {point(0), point(1), point(2)};
+}
+
+Point point_of(const float* p) { return {p[0], p[1]}; }
+
+// Shows a pixel of the triangle, unless something nearer is there. weights: not yet divided by their sum.
+void put(const Canvas& canvas, int64_t offset, int32_t index, double (&weights)[3], const Corners& p) {
+    const double sum = weights[0] + weights[1] + weights[2];
+    for (double& weight : weights) weight /= sum;
     const double depth = weights[0] * p[0][2] + weights[1] * p[1][2] + weights[2] * p[2][2];
     const int64_t key = key_of(static_cast<float>(depth), index);
     if (key > canvas.keys[offset]) {
@@ -99,14 +113,12 @@ void put(const Canvas& canvas, int64_t offset, int32_t index, const double (&wei
     }
 }
 
-Point point_of(const float* p) { return {p[0], p[1]}; }
-
 // The pixels that a triangle can cover. One that reaches behind the camera has no box of its own.
 struct Region {
     double left, top, right, bottom;
     bool empty() const { return left > right || top > bottom; }
 };
-Region region_of(const float* const (&p)[3], const Canvas& canvas, bool whole) {
+Region region_of(const Corners& p, const Canvas& canvas, bool whole) {
     Region region = {canvas.left + 0.0, canvas.top + 0.0, canvas.right + 0.0, canvas.bottom + 0.0};
     if (!whole) {
         // Compared as doubles before anything becomes an int, so that no coordinate is too large.
@@ -119,7 +131,7 @@ Region region_of(const float* const (&p)[3], const Canvas& canvas, bool whole) {
 }
 
 // Width times height of the box round the triangle and, if `whole`, the picture.
-double reach_of(const float* const (&p)[3], const Mesh& mesh, bool whole) {
+double reach_of(const Corners& p, const Mesh& mesh, bool whole) {
     double reach = 1.0;
     for (int axis = 0; axis < 2; ++axis) {
         double low = std::min({p[0][axis], p[1][axis], p[2][axis]});
@@ -140,10 +152,7 @@ double reach_of(const float* const (&p)[3], const Mesh& mesh, bool whole) {
 // (sum_j E_j) / S. That all weights and the distance are positive means that every E_k has the sign of the area times
 // that of w_k: the edges opposite to corners behind the camera change sides, and nothing needs to be cut.
 void draw_exactly(const Mesh& mesh, const Canvas& canvas, int32_t index) {
-    const int32_t* corners = mesh.triangles + 3 * static_cast<int64_t>(index);
-    const float* const p[3] = {mesh.points + 4 * static_cast<int64_t>(corners[0]),
-                               mesh.points + 4 * static_cast<int64_t>(corners[1]),
-                               mesh.points + 4 * static_cast<int64_t>(corners[2])};
+    const Corners p = corners_of(mesh, index);
     if (p[0][3] == 0.0f || p[1][3] == 0.0f || p[2][3] == 0.0f) return;
     const int behind = (p[0][3] < 0.0f) + (p[1][3] < 0.0f) + (p[2][3] < 0.0f);
     if (behind == 3) return;
@@ -163,22 +172,15 @@ void draw_exactly(const Mesh& mesh, const Canvas& canvas, int32_t index) {
         int first = static_cast<int>(region.left), last = static_cast<int>(region.right);
         for (const Edge& side : edges) side.clip_row(y, first, last);
         for (int x = first; x <= last; ++x) {
-            double weights[3], sum = 0.0;
-            for (int k = 0; k < 3; ++k) {
-                weights[k] = edges[k].weight(x, y) / std::fabs(static_cast<double>(p[k][3]));
-                sum += weights[k];
-            }
-            for (double& weight : weights) weight /= sum;
+            double weights[3];
+            for (int k = 0; k < 3; ++k) weights[k] = edges[k].weight(x, y) / std::fabs(static_cast<double>(p[k][3]));
             put(canvas, canvas.offset(x, y), index, weights, p);
         }
     }
 }
 
-void draw_doubtful(const Mesh& mesh, const Canvas& canvas, int32_t index, const Edges& edges) {
-    const int32_t* corners = mesh.triangles + 3 * static_cast<int64_t>(index);
-    const float* const p[3] = {mesh.points + 4 * static_cast<int64_t>(corners[0]),
-                               mesh.points + 4 * static_cast<int64_t>(corners[1]),
-                               mesh.points + 4 * static_cast<int64_t>(corners[2])};
+void draw_doubtful(const Mesh& mesh, const Canvas& canvas, int32_t index, const Edges& edges, Rows rows) {
+    const Corners p = corners_of(mesh, index);
     const bool turned = exact_area(point_of(p[0]), point_of(p[1]), point_of(p[2])) < 0.0;
     const auto covers = [&](const double (&values)[3], int x, int y) {
         for (int k = 0; k < 3; ++k) {
@@ -190,7 +192,7 @@ void draw_doubtful(const Mesh& mesh, const Canvas& canvas, int32_t index, const 
         }
         return true;
     };
-    for (int y = std::max(edges.top, canvas.top); y <= std::min(edges.bottom, canvas.bottom); ++y) {
+    for (int y = rows.first; y <= std::min(rows.last, std::min(edges.bottom, canvas.bottom)); ++y) {
         for (int x = edges.left; x <= edges.right; ++x) {
             double values[3];
             for (int k = 0; k < 3; ++k) {
@@ -198,12 +200,8 @@ void draw_doubtful(const Mesh& mesh, const Canvas& canvas, int32_t index, const 
             }
             const double least = std::min({values[0], values[1], values[2]});
             if (least > edges.bound || least < -edges.bound || !covers(values, x, y)) continue;
-            double weights[3], sum = 0.0;
-            for (int k = 0; k < 3; ++k) {
-                weights[k] = std::max(values[k], 0.0) / static_cast<double>(p[k][3]);
-                sum += weights[k];
-            }
-            for (double& weight : weights) weight /= sum;
+            double weights[3];
+            for (int k = 0; k < 3; ++k) weights[k] = std::max(values[k], 0.0) / static_cast<double>(p[k][3]);
             put(canvas, canvas.offset(x, y), index, weights, p);
         }
     }

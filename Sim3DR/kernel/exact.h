@@ -10,7 +10,7 @@ struct Point {
     double x, y;
 };
 
-// The sum of six doubles, exact but for one last rounding, so that its sign is always right. Keeps the partial sums as
+// The sum of six doubles, good to its last place, and always of the right sign. Keeps the partial sums as
 // non-overlapping doubles of rising size; the two-sum step is exact in round-to-nearest arithmetic.
 inline double exact_sum(const double (&terms)[6]) {
     double parts[6];

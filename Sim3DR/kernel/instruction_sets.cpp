@@ -1,6 +1,7 @@
-// Compiles what is worth it once for each instruction set and chooses the best one of this machine. All sets do the same
-// IEEE operations on each pixel (no fused multiply-add, no reassociation), so they compute the same bytes.
+// Compiles what is worth it once for each instruction set and chooses the best one of this machine. All sets do the
+// same IEEE operations on each pixel (no fused multiply-add, no reassociation), so they compute the same bytes.
 
+#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -70,7 +71,7 @@ namespace {
 struct Choice {
     const Functions* tables[3] = {};
     const char* names[4] = {};
-    const Functions* used = nullptr;
+    std::atomic<const Functions*> used{nullptr};
 
     Choice() {
         int count = 0;
@@ -95,7 +96,7 @@ Choice& choice() {
 
 }  // namespace
 
-const Functions& functions() { return *choice().used; }
+const Functions& functions() { return *choice().used.load(std::memory_order_relaxed); }
 
 const char* const* instruction_sets() noexcept { return choice().names; }
 

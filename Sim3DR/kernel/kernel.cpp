@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cfenv>
 #include <cmath>
 #include <cstdlib>
 #include <exception>
@@ -14,8 +15,8 @@
 namespace sim3dr {
 namespace {
 
-// Room to draw in. Each thread keeps its own for its next call: memory that comes fresh from the system costs more, page
-// by page, than drawing into it. What is larger than KEPT is given back.
+// Room to draw in. A thread that calls keeps its own for its next call: memory that comes fresh from the system costs
+// more, page by page, than drawing into it. What is larger than KEPT is given back.
 class Scratch {
 public:
     static constexpr int64_t KEPT = int64_t{64} << 20;
@@ -59,7 +60,7 @@ void in_parallel(int64_t count, int threads, const Work& work) {
     const auto run = [&] {
         try {
             for (int64_t item = next++; item < count; item = next++) work(item);
-        } catch (const std::bad_alloc&) {
+        } catch (...) {  // nothing but std::bad_alloc is thrown here
             failed = true;
         }
     };
@@ -102,7 +103,8 @@ int rows_of_band(const std::vector<Span>& spans, int columns, int rows, int thre
     return std::min(height, rows);
 }
 
-// Draws a mesh band by band and hands each band to finish(band). Rows above and below the mesh belong to the nearest one.
+// Draws a mesh band by band and hands each band to finish(functions, band). Rows above and below the mesh belong to the
+// nearest one.
 template <typename Finish>
 void draw_bands(const Shape& shape, int height, int width, int threads, const Finish& finish) {
     const Functions& use = functions();
@@ -113,7 +115,7 @@ void draw_bands(const Shape& shape, int height, int width, int threads, const Fi
     Canvas whole = canvas_for(box, height, width);
     if (whole.left > whole.right || whole.top > whole.bottom || shape.triangle_count == 0) {
         whole.left = whole.top = 0, whole.right = whole.bottom = -1;
-        finish(Band{whole, 0, height - 1});
+        finish(use, Band{whole, 0, height - 1});
         return;
     }
     std::vector<Span> spans((shape.triangle_count + BATCH - 1) / BATCH);
@@ -130,13 +132,29 @@ void draw_bands(const Shape& shape, int height, int width, int threads, const Fi
         canvas.second = reinterpret_cast<float*>(canvas.keys + cells), canvas.third = canvas.second + cells;
         std::fill_n(canvas.keys, (canvas.bottom - canvas.top + 1) * canvas.stride, EMPTY);
         use.draw(mesh, spans.data(), canvas);
-        finish(Band{canvas, canvas.top == whole.top ? 0 : canvas.top,
-                    canvas.bottom == whole.bottom ? height - 1 : canvas.bottom});
+        finish(use, Band{canvas, canvas.top == whole.top ? 0 : canvas.top,
+                         canvas.bottom == whole.bottom ? height - 1 : canvas.bottom});
     });
 }
 
+// The arithmetic that the promises are about, whatever the caller has chosen: subnormal numbers count, and results are
+// rounded to the nearest. Threads inherit it from the one that starts them.
+class UsualArithmetic {
+public:
+    UsualArithmetic() {
+        std::fegetenv(&before_);
+        std::fesetenv(FE_DFL_ENV);
+    }
+    ~UsualArithmetic() { std::fesetenv(&before_); }
+
+private:
+    std::fenv_t before_;
+};
+
+// Does the work of one call; false if there is no memory for it.
 template <typename Work>
-bool enough_memory(const Work& work) noexcept {
+bool call(const Work& work) noexcept {
+    const UsualArithmetic arithmetic;
     const EndOfCall end;
     try {
         work();
@@ -149,15 +167,17 @@ bool enough_memory(const Work& work) noexcept {
 }  // namespace
 
 bool rasterize_buffers(const Shape& shape, const Buffers& buffers, int threads) noexcept {
-    return enough_memory([&] {
+    return call([&] {
         draw_bands(shape, buffers.height, buffers.width, threads,
-                   [&](const Band& band) { functions().write_buffers(band, buffers); });
+                   [&](const Functions& use, const Band& band) {
+                       use.write_buffers(band, buffers);
+                   });
     });
 }
 
 bool rasterize_batch(const Shape& shape, const Buffers& buffers, int64_t count, int threads) noexcept {
     const int64_t pixels = static_cast<int64_t>(buffers.height) * buffers.width;
-    return enough_memory([&] {
+    return call([&] {
         in_parallel(count, threads, [&](int64_t item) {
             Shape one = shape;
             one.vertices += 3 * item * shape.vertex_count;
@@ -167,14 +187,16 @@ bool rasterize_batch(const Shape& shape, const Buffers& buffers, int64_t count, 
             picture.barycentric += 3 * item * pixels;
             picture.depth += item * pixels;
             draw_bands(one, buffers.height, buffers.width, 1,
-                       [&](const Band& band) { functions().write_buffers(band, picture); });
+                       [&](const Functions& use, const Band& band) {
+                       use.write_buffers(band, picture);
+                   });
         });
     });
 }
 
 bool paint_colors(const Shape& shape, const float* values, const Opacity& opacity, const Picture& picture,
                   int threads) noexcept {
-    return enough_memory([&] {
+    return call([&] {
         Colors colors = {values, nullptr};
         if (!picture.floats && picture.channels == 3 && opacity.opacity == 1.0 && !opacity.vertex_opacity) {
             auto* padded = reinterpret_cast<double*>(colors_scratch.room(32 * shape.vertex_count + 32));
@@ -186,25 +208,30 @@ bool paint_colors(const Shape& shape, const float* values, const Opacity& opacit
             colors.padded = padded;
         }
         draw_bands(shape, picture.height, picture.width, threads,
-                   [&](const Band& band) { functions().paint_colors(band, shape, colors, opacity, picture); });
+                   [&](const Functions& use, const Band& band) {
+                       use.paint_colors(band, shape, colors, opacity, picture);
+                   });
     });
 }
 
 bool paint_texture(const Shape& shape, const Texture& texture, const Opacity& opacity, const Picture& picture,
                    int threads) noexcept {
-    return enough_memory([&] {
+    return call([&] {
         draw_bands(shape, picture.height, picture.width, threads,
-                   [&](const Band& band) { functions().paint_texture(band, shape, texture, opacity, picture); });
+                   [&](const Functions& use, const Band& band) {
+                       use.paint_texture(band, shape, texture, opacity, picture);
+                   });
     });
 }
 
 void interpolate(const Buffers& buffers, const int32_t* triangles, const float* attributes, int channels,
                  float* out) noexcept {
+    const UsualArithmetic arithmetic;
     functions().interpolate(buffers, triangles, attributes, channels, out);
 }
 
 bool vertex_normals(const Shape& shape, float* normals) noexcept {
-    return enough_memory([&] {
+    return call([&] {
         auto* sums = reinterpret_cast<double*>(points_scratch.room(32 * shape.vertex_count + 32));
         std::fill_n(sums, 4 * shape.vertex_count, 0.0);
         functions().sum_normals(shape, sums, normals);
@@ -213,6 +240,7 @@ bool vertex_normals(const Shape& shape, float* normals) noexcept {
 
 void light_vertices(const Shape& shape, const float* normals, const float* texture, const Light& light,
                     float* colors) noexcept {
+    const UsualArithmetic arithmetic;
     functions().light_vertices(shape, normals, texture, light, colors);
 }
 

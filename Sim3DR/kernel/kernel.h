@@ -23,7 +23,7 @@ struct Buffers {
     int width;
 };
 
-// A picture of bytes or, if floats is set, of float32; row_stride (bytes) is negative for one that is drawn upside down.
+// A picture of bytes or, if floats is set, of float32; row_stride (bytes) is negative for one drawn upside down.
 struct Picture {
     void* pixels;
     int64_t row_stride;

@@ -70,7 +70,9 @@ using Mask = __mmask8;
 SIM3DR_INLINE Mask above(Doubles a, Doubles b) { return _mm512_cmp_pd_mask(a, b, _CMP_GT_OQ); }
 SIM3DR_INLINE Mask above(Longs a, Longs b) { return _mm512_cmpgt_epi64_mask((__m512i)a, (__m512i)b); }
 SIM3DR_INLINE bool any(Mask mask) { return mask != 0; }
-SIM3DR_INLINE Longs pick(Mask mask, Longs a, Longs b) { return (Longs)_mm512_mask_mov_epi64((__m512i)b, mask, (__m512i)a); }
+SIM3DR_INLINE Longs pick(Mask mask, Longs a, Longs b) {
+    return (Longs)_mm512_mask_mov_epi64((__m512i)b, mask, (__m512i)a);
+}
 SIM3DR_INLINE Floats pick(Mask mask, Floats a, Floats b) { return _mm256_mask_mov_ps(b, mask, a); }
 #else
 constexpr int BLOCK_WIDTH = SIM3DR_LANES, BLOCK_HEIGHT = 1;

@@ -21,7 +21,8 @@ void sum_normals(const Shape& shape, double* sums, float* normals) {
         const Double4 origin = position_of(shape.vertices, corners[0]);
         const Double4 a = position_of(shape.vertices, corners[1]) - origin;
         const Double4 b = position_of(shape.vertices, corners[2]) - origin;
-        const Double4 normal = SIM3DR_CHOOSE(a, a, 1, 2, 0, 3) * SIM3DR_CHOOSE(b, b, 2, 0, 1, 3) - SIM3DR_CHOOSE(a, a, 2, 0, 1, 3) * SIM3DR_CHOOSE(b, b, 1, 2, 0, 3);
+        const Double4 normal = SIM3DR_CHOOSE(a, a, 1, 2, 0, 3) * SIM3DR_CHOOSE(b, b, 2, 0, 1, 3) -
+                               SIM3DR_CHOOSE(a, a, 2, 0, 1, 3) * SIM3DR_CHOOSE(b, b, 1, 2, 0, 3);
         // Not finite exactly where a coordinate is not: float32 coordinates cannot make these products overflow.
         const double sum = normal[0] + normal[1] + normal[2];
         if (!(sum - sum == 0.0)) continue;
@@ -39,8 +40,8 @@ void sum_normals(const Shape& shape, double* sums, float* normals) {
     }
 }
 
-// Where the light formula sees a vertex: moved and scaled alike on all axes so that each axis is centred and the longest
-// spans -1..1. Vertices that are not finite do not count; a mesh without extent is only centred.
+// Where the light formula sees a vertex: moved and scaled alike on all axes so that each axis is centred and the
+// longest spans -1..1. Vertices that are not finite do not count; a mesh without extent is only centred.
 struct Placement {
     double centre[3];
     double scale;

@@ -9,8 +9,8 @@
 
 namespace sim3dr {
 
-// The mesh to draw. points (N, 4) holds x, y, z, w; without perspective w is 1, and a vertex that cannot be drawn is all
-// zero.
+// The mesh to draw. points (N, 4) holds x, y, z, w; without perspective w is 1, and a vertex that cannot be drawn is
+// all zero.
 struct Mesh {
     const float* points;
     const int32_t* triangles;  // (F, 3)
@@ -81,8 +81,13 @@ struct Edges {
 // Draws a triangle by exact tests alone: for slivers, extreme distances and triangles that reach behind the camera.
 void draw_exactly(const Mesh& mesh, const Canvas& canvas, int32_t index);
 
-// Draws those pixels of a triangle that the fast path was in doubt of.
-void draw_doubtful(const Mesh& mesh, const Canvas& canvas, int32_t index, const Edges& edges);
+// Inclusive; none if last < first.
+struct Rows {
+    int first, last;
+};
+
+// Draws those pixels of a triangle that the fast path was in doubt of, which are in these rows.
+void draw_doubtful(const Mesh& mesh, const Canvas& canvas, int32_t index, const Edges& edges, Rows rows);
 
 // Rows of the picture that are made at once, and what the mesh shows in them; the canvas may be empty.
 struct Band {
@@ -90,7 +95,8 @@ struct Band {
     int first_row, last_row;
 };
 
-// Colours at the vertices: values (N, channels) and, where they go onto three bytes without being blended, padded (N, 4).
+// Colours at the vertices: values (N, channels) and, where they go onto three bytes without being blended, padded
+// (N, 4).
 struct Colors {
     const float* values;
     const double* padded;

@@ -1,4 +1,5 @@
-// From what each pixel shows to arrays and pictures. Included once for each instruction set, inside that set's namespace.
+// From what each pixel shows to arrays and pictures. Included once for each instruction set, inside that set's
+// namespace.
 
 // Calls draw(x, y, index of the triangle, weights of its corners 1 and 2) for every pixel that shows the mesh.
 template <typename Draw>

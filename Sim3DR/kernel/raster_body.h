@@ -123,7 +123,8 @@ SIM3DR_INLINE void pixel_range(const float (&values)[3][BATCH], float size, int3
     }
 }
 
-// Weights are good to this share where the doubt, times how far the distances of the corners differ, stays below it.
+// The weights' errors are a few times the doubt over the area, times how far the distances of the corners differ; where
+// that is more than this, the triangle is drawn by exact tests.
 constexpr double ACCURACY = 1e-9;
 
 template <bool PERSPECTIVE, bool LATTICE>
@@ -145,8 +146,8 @@ SIM3DR_INLINE void set_up_edges(Batch& batch) {
         batch.first[2][i] = side * first2, batch.across[2][i] = side * across2, batch.down[2][i] = side * down2;
         batch.scale[i] = side / area;
         // The value of an edge function is a sum of four products of coordinate differences, each with at most six
-        // roundings on its way; |down| <= box width, |across| <= box height, and pixels reach at most three columns and
-        // one row beyond the box.
+        // roundings on its way. |down| <= box width, |across| <= box height, and the pixels that are tested reach at
+        // most four columns and two rows beyond the box: in sum less than (19 w h + 4 w + 9 h) * ROUNDING.
         const double width = most(x0, x1, x2) - least(x0, x1, x2), height = most(y0, y1, y2) - least(y0, y1, y2);
         const double bound = 8.0 * ROUNDING * (4.0 * width * height + 3.0 * (width + height));
         batch.bound[i] = LATTICE ? 0.0 : bound;
@@ -156,10 +157,9 @@ SIM3DR_INLINE void set_up_edges(Batch& batch) {
     }
 }
 
-// Draws what of triangle i of the batch lies in the given rows; true if some of its pixels are in doubt.
+// Draws what of triangle i of the batch lies in the given rows; returns those of them with pixels in doubt.
 template <bool PERSPECTIVE, bool LATTICE, bool WIDE>
-SIM3DR_INLINE bool draw_triangle(const Batch& batch, int i, int64_t index, const Canvas& canvas, int first_row,
-                                 int last_row) {
+SIM3DR_INLINE Rows draw_triangle(const Batch& batch, int i, int64_t index, const Canvas& canvas, Rows rows) {
     const double z0 = batch.z[0][i], z1 = batch.z[1][i] - z0, z2 = batch.z[2][i] - z0;
     const double bound = batch.bound[i];
     const int64_t index_down = 0xffffffffLL - index, stride = canvas.stride;
@@ -172,9 +172,10 @@ SIM3DR_INLINE bool draw_triangle(const Batch& batch, int i, int64_t index, const
             owned[k] = across > 0.0 || (across == 0.0 && batch.down[k][i] > 0.0) ? 0x1p-40 : -0x1p-40;
         }
     }
-    Mask doubtful = {};
-    int64_t row_offset = canvas.offset(left, first_row);
-    for (int row = first_row; row <= last_row; row += BLOCK_HEIGHT, row_offset += BLOCK_HEIGHT * stride) {
+    Rows in_doubt = {rows.last + 1, rows.first - 1};
+    int64_t row_offset = canvas.offset(left, rows.first);
+    for (int row = rows.first; row <= rows.last; row += BLOCK_HEIGHT, row_offset += BLOCK_HEIGHT * stride) {
+        Mask doubtful = {};
         const Doubles steps_down = static_cast<double>(row - top) + BLOCK_ROWS;
         const Doubles row0 = batch.first[0][i] + batch.down[0][i] * steps_down;
         const Doubles row1 = batch.first[1][i] + batch.down[1][i] * steps_down;
@@ -213,8 +214,12 @@ SIM3DR_INLINE bool draw_triangle(const Batch& batch, int i, int64_t index, const
             store_block(second, stride, pick(wins, __builtin_convertvector(b1, Floats), load_block(second, stride)));
             store_block(third, stride, pick(wins, __builtin_convertvector(b2, Floats), load_block(third, stride)));
         }
+        if (!LATTICE && any(doubtful)) {
+            in_doubt.first = in_doubt.first < row ? in_doubt.first : row;
+            in_doubt.last = row + BLOCK_HEIGHT - 1;
+        }
     }
-    return any(doubtful);
+    return in_doubt;
 }
 
 Edges edges_of(const Batch& batch, int i) {
@@ -245,16 +250,13 @@ void draw_triangles(const Mesh& mesh, const Span* spans, const Canvas& target) {
                 draw_exactly(mesh, canvas, index);
                 continue;
             }
-            const int first_row = batch.top[i] > canvas.top ? batch.top[i] : canvas.top;
-            const int last_row = batch.bottom[i] < canvas.bottom ? batch.bottom[i] : canvas.bottom;
-            if (batch.left[i] > batch.right[i] || first_row > last_row) continue;
+            const Rows rows = {batch.top[i] > canvas.top ? batch.top[i] : canvas.top,
+                               batch.bottom[i] < canvas.bottom ? batch.bottom[i] : canvas.bottom};
+            if (batch.left[i] > batch.right[i] || rows.first > rows.last) continue;
             const bool wide = batch.right[i] - batch.left[i] >= 2 * BLOCK_WIDTH;
-            const bool doubtful =
-                wide ? draw_triangle<PERSPECTIVE, LATTICE, true>(batch, i, index, canvas, first_row, last_row)
-                     : draw_triangle<PERSPECTIVE, LATTICE, false>(batch, i, index, canvas, first_row, last_row);
-            if (doubtful) {
-                draw_doubtful(mesh, canvas, index, edges_of(batch, i));
-            }
+            const Rows in_doubt = wide ? draw_triangle<PERSPECTIVE, LATTICE, true>(batch, i, index, canvas, rows)
+                                       : draw_triangle<PERSPECTIVE, LATTICE, false>(batch, i, index, canvas, rows);
+            if (in_doubt.first <= in_doubt.last) draw_doubtful(mesh, canvas, index, edges_of(batch, i), in_doubt);
         }
     }
 }

@@ -203,8 +203,30 @@ class TestNamedMessages:
             rasterize(VERTICES, TRIANGLES, COLORS, BG.astype(float))
 
     def test_empty_background(self):
-        with pytest.raises(ValueError, match="bg: wanted at least one pixel"):
+        with pytest.raises(ValueError, match=r"bg: wanted 1\.\.65536 rows, columns and channels, got \(0, 10, 3\)"):
             rasterize(VERTICES, TRIANGLES, COLORS, BG[:0])
+
+    @pytest.mark.parametrize("shape", [(1, 65537, 3), (2**32 + 8, 1, 3), (1, 1, 65537)])
+    def test_too_large_a_background(self, shape):
+        # A view of one byte: the shape is refused before anything is copied.
+        with pytest.raises(ValueError, match=r"bg: wanted 1\.\.65536 rows, columns and channels, got"):
+            rasterize(VERTICES, TRIANGLES, COLORS, np.broadcast_to(np.uint8(0), shape))
+
+    def test_too_large_a_background_for_its_samples(self):
+        with pytest.raises(ValueError, match="samples: wanted at most 65536 in all on an axis, got 8 x"):
+            rasterize(VERTICES, TRIANGLES, COLORS, np.broadcast_to(np.uint8(0), (1, 10_000, 3)), samples=8)
+
+    def test_rows_of_different_lengths(self):
+        with pytest.raises(ValueError, match=r"vertices: wanted numbers, got .*inhomogeneous"):
+            rasterize_buffers([[0, 0, 0], [1, 1]], TRIANGLES, 9, 10)
+
+    @pytest.mark.parametrize("name", ["vertices", "texture"])
+    def test_lit_over_an_argument(self, name):
+        memory = np.zeros((12, 12, 3), np.float32)
+        arrays = {"vertices": VERTICES, "triangles": TRIANGLES, "bg": memory.copy(), "texture": COLORS}
+        arrays[name] = memory[0]
+        with pytest.raises(ValueError, match=f"out: wanted memory of its own, got an array that overlaps {name}"):
+            RenderPipeline()(**arrays, out=memory)
 
     def test_neither_background_nor_size(self):
         with pytest.raises(ValueError, match="wanted bg, or height, width and channel; got 9, None and 3"):
@@ -220,7 +242,7 @@ class TestNamedMessages:
 
     @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
     def test_empty_texture(self, dtype):
-        with pytest.raises(ValueError, match="texture: wanted at least one"):
+        with pytest.raises(ValueError, match=r"texture: wanted 1\.\.65536 rows"):
             render_texture(VERTICES, TRIANGLES, np.zeros((0, 7, 3), dtype), UV, BG)
 
     def test_texture_triangles_out_of_range(self):

@@ -1,6 +1,8 @@
 """The kernel's parts: instruction sets, threads and batches give the same bytes, and those of the exact twin."""
 
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -413,3 +415,43 @@ class TestAgainstTwin:
                     buffers = rasterize_buffers(vertices, [[0, 1, 2], [3, 4, 5]], 1, 1, w)
                 assert buffers.triangle[0, 0] == 0
                 assert buffers.depth.view(np.int32)[0, 0] == 0
+
+
+def test_a_process_that_flushes_subnormal_numbers():
+    torch = pytest.importorskip("torch")
+    # The left edge is subnormally far right of the centre of the pixel (0, 0), which is therefore outside.
+    vertices = np.float32([[1e-40, -9, 0], [9, -9, 0], [1e-40, 9, 0]])
+    expected = rasterize_buffers(vertices, [[0, 1, 2]], 4, 4)
+    assert expected.triangle[0, 0] == -1
+    if not torch.set_flush_denormal(True):
+        pytest.skip("this processor cannot flush subnormal numbers")
+    try:
+        for threads in (1, 2):
+            got = rasterize_buffers(vertices, [[0, 1, 2]], 4, 4, threads=threads).triangle
+            np.testing.assert_array_equal(got, expected.triangle)
+        # The process still does as it was told.
+        assert torch.tensor([1e-40]).mul(1.0).item() == 0
+    finally:
+        torch.set_flush_denormal(False)
+
+
+MEMORY_PROGRAM = """
+import resource
+import numpy as np
+from Sim3DR import rasterize
+
+bg = np.zeros((12_000, 12_000, 1), np.uint8)
+vertices = np.random.default_rng(0).uniform(0, 12_000, (3_000, 3))
+triangles = np.arange(3_000).reshape(-1, 3)  # too scattered for narrow bands: the canvas takes gigabytes
+resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+try:
+    rasterize(vertices, triangles, np.ones((3_000, 1)), bg, out=bg)
+except MemoryError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits memory as Linux does")
+def test_no_memory_is_an_error():
+    done = subprocess.run([sys.executable, "-c", MEMORY_PROGRAM], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "no memory to rasterize with\n", done.stderr

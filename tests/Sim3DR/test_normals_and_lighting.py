@@ -147,7 +147,7 @@ class TestRenderPipeline:
             ({"color_ambient": (0, 0, np.nan)}, "color_ambient: wanted finite numbers"),
             ({"intensity_ambient": "bright"}, "intensity_ambient: wanted numbers"),
             ({"intensity_specular": np.inf}, "intensity_specular: wanted a finite number"),
-            ({"specular_exp": 2.5}, "specular_exp: wanted a whole number from 1 on, got 2.5"),
+            ({"specular_exp": 2.5}, "specular_exp: wanted a whole number, 1..65536, got 2.5"),
         ],
     )
     def test_wrong_options(self, options, message):
