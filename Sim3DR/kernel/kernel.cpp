@@ -199,7 +199,7 @@ bool paint_colors(const Shape& shape, const float* values, const Opacity& opacit
     return call([&] {
         Colors colors = {values, nullptr};
         if (!picture.floats && picture.channels == 3 && opacity.opacity == 1.0 && !opacity.vertex_opacity) {
-            auto* padded = reinterpret_cast<double*>(colors_scratch.room(32 * shape.vertex_count + 32));
+            auto* padded = reinterpret_cast<float*>(colors_scratch.room(16 * shape.vertex_count + 16));
             for (int64_t i = 0; i < shape.vertex_count; ++i) {
                 for (int channel = 0; channel < 4; ++channel) {
                     padded[4 * i + channel] = channel < 3 ? values[3 * i + channel] : 0.0f;

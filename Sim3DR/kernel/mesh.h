@@ -99,7 +99,7 @@ struct Band {
 // (N, 4).
 struct Colors {
     const float* values;
-    const double* padded;
+    const float* padded;
 };
 
 // What is compiled once for each instruction set.

@@ -106,15 +106,18 @@ void paint_any_colors(const Band& band, const int32_t* triangles, const float* c
 }
 
 // The common case in vectors: opaque colours on a picture of three bytes. padded (N, 4) holds the colours.
-void paint_opaque_bytes(const Band& band, const int32_t* triangles, const double* padded, const Picture& target) {
+void paint_opaque_bytes(const Band& band, const int32_t* triangles, const float* padded, const Picture& target) {
     const Picture picture = target;
     const Double4 zero = {0.0, 0.0, 0.0, 0.0};
+    const auto color_of = [=](int32_t corner) __attribute__((always_inline)) {
+        return widen(load<Float4>(padded + 4 * static_cast<int64_t>(corner)));
+    };
     for_each_covered(band.canvas, [=](int x, int y, int64_t index, double second, double third)
                                       __attribute__((always_inline)) {
         const int32_t* corners = triangles + 3 * index;
-        const Double4 color = blend(load<Double4>(padded + 4 * static_cast<int64_t>(corners[0])),
-                                    load<Double4>(padded + 4 * static_cast<int64_t>(corners[1])),
-                                    load<Double4>(padded + 4 * static_cast<int64_t>(corners[2])), second, third);
+        const Double4 color = blend(color_of(corners[0]),
+                                    color_of(corners[1]),
+                                    color_of(corners[2]), second, third);
         const Double4 level = smaller(larger(255.0 * color, zero), zero + 255.0);
         const Int4 whole = __builtin_convertvector(level + 0.5, Int4);
         uint8_t* pixel = pixel_at<uint8_t>(picture, x, y);

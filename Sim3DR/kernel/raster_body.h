@@ -172,10 +172,12 @@ SIM3DR_INLINE Rows draw_triangle(const Batch& batch, int i, int64_t index, const
             owned[k] = across > 0.0 || (across == 0.0 && batch.down[k][i] > 0.0) ? 0x1p-40 : -0x1p-40;
         }
     }
+    // The rows with pixels in doubt: one by one of a wide triangle, all or none of a small one.
     Rows in_doubt = {rows.last + 1, rows.first - 1};
+    Mask doubtful = {};
     int64_t row_offset = canvas.offset(left, rows.first);
     for (int row = rows.first; row <= rows.last; row += BLOCK_HEIGHT, row_offset += BLOCK_HEIGHT * stride) {
-        Mask doubtful = {};
+        if (WIDE) doubtful = Mask{};
         const Doubles steps_down = static_cast<double>(row - top) + BLOCK_ROWS;
         const Doubles row0 = batch.first[0][i] + batch.down[0][i] * steps_down;
         const Doubles row1 = batch.first[1][i] + batch.down[1][i] * steps_down;
@@ -204,7 +206,7 @@ SIM3DR_INLINE Rows draw_triangle(const Batch& batch, int i, int64_t index, const
             // As key_of in mesh.h.
             Ints bits = (Ints)(__builtin_convertvector(depth, Floats) + 0.0f);
             bits ^= (bits >> 31) & 0x7fffffff;
-            const Longs key = (__builtin_convertvector(bits, Longs) << 32) | index_down;
+            const Longs key = (widen(bits) << 32) | index_down;
             int64_t* keys = canvas.keys + row_offset + step;
             const Longs old = load_block(keys, stride);
             const Mask wins = above(key, old) & inside;
@@ -214,12 +216,12 @@ SIM3DR_INLINE Rows draw_triangle(const Batch& batch, int i, int64_t index, const
             store_block(second, stride, pick(wins, __builtin_convertvector(b1, Floats), load_block(second, stride)));
             store_block(third, stride, pick(wins, __builtin_convertvector(b2, Floats), load_block(third, stride)));
         }
-        if (!LATTICE && any(doubtful)) {
+        if (WIDE && any(doubtful)) {
             in_doubt.first = in_doubt.first < row ? in_doubt.first : row;
             in_doubt.last = row + BLOCK_HEIGHT - 1;
         }
     }
-    return in_doubt;
+    return !WIDE && any(doubtful) ? rows : in_doubt;
 }
 
 Edges edges_of(const Batch& batch, int i) {
