@@ -7,6 +7,6 @@
 
 #ifndef SIM3DR_FUNCTIONS
 #define SIM3DR_FUNCTIONS \
-    load_points, find_spans, draw, write_buffers, paint_colors, paint_texture, interpolate, sum_normals, \
+    pad_rows, load_points, find_spans, draw, write_buffers, paint_colors, paint_texture, interpolate, sum_normals, \
         light_vertices, indices_fit
 #endif

@@ -200,11 +200,7 @@ bool paint_colors(const Shape& shape, const float* values, const Opacity& opacit
         Colors colors = {values, nullptr};
         if (!picture.floats && picture.channels == 3 && opacity.opacity == 1.0 && !opacity.vertex_opacity) {
             auto* padded = reinterpret_cast<float*>(colors_scratch.room(16 * shape.vertex_count + 16));
-            for (int64_t i = 0; i < shape.vertex_count; ++i) {
-                for (int channel = 0; channel < 4; ++channel) {
-                    padded[4 * i + channel] = channel < 3 ? values[3 * i + channel] : 0.0f;
-                }
-            }
+            functions().pad_rows(values, shape.vertex_count, padded);
             colors.padded = padded;
         }
         draw_bands(shape, picture.height, picture.width, threads,

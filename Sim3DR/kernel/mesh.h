@@ -105,6 +105,7 @@ struct Colors {
 // What is compiled once for each instruction set.
 struct Functions {
     const char* name;
+    void (*pad_rows)(const float* rows, int64_t count, float* padded);
     void (*load_points)(const Shape& shape, float* points, Box& box);
     void (*find_spans)(const Mesh& mesh, Span* spans);
     void (*draw)(const Mesh& mesh, const Span* spans, const Canvas& canvas);

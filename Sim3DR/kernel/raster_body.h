@@ -1,5 +1,14 @@
 // The fast path of the rasterizer. Included once for each instruction set, inside that set's namespace.
 
+// Rows of three numbers as rows of four, the last of which is anything but in the last row, where it is 0.
+void pad_rows(const float* rows, int64_t count, float* padded) {
+    for (int64_t i = 0; i < count - 1; ++i) store(padded + 4 * i, load<Float4>(rows + 3 * i));
+    if (count > 0) {
+        const float* last = rows + 3 * (count - 1);
+        store(padded + 4 * (count - 1), Float4{last[0], last[1], last[2], 0.0f});
+    }
+}
+
 // x, y, z and w of the vertices in one place, and the box of those that can be drawn.
 void load_points(const Shape& shape, float* points, Box& box) {
     const Float4 zero = {0.0f, 0.0f, 0.0f, 0.0f};
