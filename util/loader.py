@@ -1,68 +1,67 @@
-"""Batches from a data set, on the device, with errors that come out of worker processes as they went in."""
+"""Batches from a data set, on the device, read ahead by threads.
 
-import signal
-from collections.abc import Iterator, Sequence
+Threads and not processes: decoding and warping images let go of Python's lock, nothing is copied from process to
+process, an error comes out as it went in, and an epoch starts at once.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 
 import cv2
+import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, default_collate
-
-from util.errors import InputError
+from torch.utils.data import Dataset
 
 Batch = dict[str, torch.Tensor]
+Indices = Sequence[int]
+
+# Batches that wait for the device beside those that are being read: one may take longer than the others.
+SPARE_BATCHES = 2
 
 
-class _Guarded(Dataset):
-    """A data set whose items may be what a user did wrong: torch would turn it into a traceback on its way here."""
-
-    def __init__(self, dataset: Dataset):
-        self.dataset = dataset
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def __getitem__(self, index: int) -> Batch | InputError | OSError:
-        try:
-            return self.dataset[index]
-        except (InputError, OSError) as error:
-            return error
+def collate(items: Sequence[Batch]) -> Batch:
+    """Items, dicts of tensors of the same names and shapes, as one dict of tensors with a first axis for the item."""
+    # By NumPy: torch would start threads of its own for each thread that reads.
+    return {name: torch.from_numpy(np.stack([item[name].numpy() for item in items])) for name in items[0]}
 
 
-def _collate(items: list) -> Batch | InputError | OSError:
-    """A batch, or the first error among its items."""
-    wrong = [item for item in items if isinstance(item, Exception)]
-    return wrong[0] if wrong else default_collate(items)
-
-
-def _start_worker(worker: int) -> None:
-    """Signals reach a whole process group, but it is the main process that ends the workers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+def read_ahead(read: Callable[[Indices], Batch], batches: Iterable[Indices], num_workers: int) -> Iterator[Batch]:
+    """Yields read(batch) for each batch in order, with `num_workers` threads at work on the next ones; 0 reads in the
+    thread that asks. What `read` raises comes out in its batch's place, and nothing more is read then."""
+    if num_workers == 0:
+        yield from map(read, batches)
+        return
+    waiting = iter(batches)
+    pool = ThreadPoolExecutor(num_workers, thread_name_prefix="loader")
+    try:
+        begun = deque(pool.submit(read, batch) for batch in islice(waiting, num_workers + SPARE_BATCHES))
+        while begun:
+            batch = begun.popleft().result()
+            begun.extend(pool.submit(read, following) for following in islice(waiting, 1))
+            yield batch
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def load_batches(
-    dataset: Dataset, batches: Sequence[Sequence[int]], num_workers: int, device: torch.device
+    dataset: Dataset, batches: Sequence[Indices], num_workers: int, device: torch.device
 ) -> Iterator[Batch]:
     """Yields the batches, given as lists of indices, in their order and on the device.
 
-    Raises InputError or OSError as reading an item did, whatever process it happened in.
+    Raises what reading an item raises.
     """
-    # OpenCV's threads do not survive a fork: a worker that called on them would wait for ever.
-    cv2.setNumThreads(0)
-    loader = DataLoader(
-        _Guarded(dataset),
-        batch_sampler=batches,
-        num_workers=num_workers,
-        collate_fn=_collate,
-        pin_memory=device.type == "cuda",
-        worker_init_fn=_start_worker,
-    )
-    for batch in loader:
-        if isinstance(batch, Exception):
-            raise batch
+    cv2.setNumThreads(0)  # the readers are the threads
+
+    def read(indices: Indices) -> Batch:
+        batch = collate([dataset[index] for index in indices])
+        return {name: tensor.pin_memory() for name, tensor in batch.items()} if device.type == "cuda" else batch
+
+    for batch in read_ahead(read, batches, num_workers):
         yield {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
 
 
-def in_order(indices: Sequence[int], batch_size: int) -> list[Sequence[int]]:
+def in_order(indices: Indices, batch_size: int) -> list[Indices]:
     """The indices cut into batches, the last one as short as it has to be."""
     return [indices[start : start + batch_size] for start in range(0, len(indices), batch_size)]
