@@ -188,8 +188,8 @@ bool rasterize_batch(const Shape& shape, const Buffers& buffers, int64_t count, 
             picture.depth += item * pixels;
             draw_bands(one, buffers.height, buffers.width, 1,
                        [&](const Functions& use, const Band& band) {
-                       use.write_buffers(band, picture);
-                   });
+                           use.write_buffers(band, picture);
+                       });
         });
     });
 }
