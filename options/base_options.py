@@ -6,10 +6,17 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
+
+from options.config_file import BASED_ON, ConfigError, Setting, Value, read_config
 
 
 class StepParser(argparse.ArgumentParser):
-    """An argument parser without abbreviations that shows defaults and tells what an unknown option may have meant."""
+    """An argument parser without abbreviations that shows defaults, reads a config file, and tells what an unknown
+    option may have meant.
+
+    told: what the config file says, as its flags would give it
+    """
 
     def __init__(self, description: str, example: str):
         super().__init__(
@@ -18,15 +25,114 @@ class StepParser(argparse.ArgumentParser):
             allow_abbrev=False,
             formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         )
+        self.told: dict[str, Setting] = {}
+        self.add_argument(
+            "--config",
+            type=Path,
+            default=argparse.SUPPRESS,
+            metavar="FILE",
+            help="YAML or JSON file with options of this step and no others, as in 'batch_size: 16' and 'debug: true'; "
+            f"'{BASED_ON}: other.yml' (or a list, the last wins) starts from files beside it. Flags win over the file, "
+            "the file over defaults and presets; the options.json of a run is such a file for step02",
+        )
 
-    def parse_args(self, args: Sequence[str] | None = None, namespace: None = None) -> argparse.Namespace:
-        parsed, unknown = self.parse_known_args(args, namespace)
+    def parse_args(
+        self, args: Sequence[str] | None = None, settings: dict[str, Setting] | None = None
+    ) -> argparse.Namespace:
+        """The options. settings: what the config file says, where it was read before."""
+        settings = read_settings(args) if settings is None else settings
+        self._refuse_unknown_settings(settings)
+        self.told = settings_of(self, settings)
+        parsed, unknown = parse_known(self, args, self.told)
         if unknown:
             known = sorted(self._option_string_actions)
-            close = [name for word in unknown for name in difflib.get_close_matches(word.split("=")[0], known, n=2)]
-            hint = f"did you mean {' or '.join(close)}?" if close else f"known are {' '.join(known)}"
-            self.error(f"unknown option {' '.join(unknown)}; {hint}")
+            meant = hint([word.split("=")[0] for word in unknown], known)
+            self.error(f"unknown option {' '.join(unknown)}; {meant}")
+        # What the file said is among the options now, and their record shall be one that can be given back.
+        vars(parsed).pop("config", None)
         return parsed
+
+    def _refuse_unknown_settings(self, settings: dict[str, Setting]) -> None:
+        known = sorted({action.dest for action in self._actions} - {"help", "config"})
+        unknown = {name: setting.path for name, setting in settings.items() if name not in known}
+        if unknown:
+            paths = " ".join(map(str, dict.fromkeys(unknown.values())))
+            # many are not misspelt but another step's
+            meant = hint(list(unknown) if len(unknown) < 4 else [], [BASED_ON, *known])
+            self.error(f"config {paths}: unknown {' '.join(unknown)}; {meant}")
+
+
+def hint(unknown: Sequence[str], known: Sequence[str]) -> str:
+    """What somebody may have meant who said something unknown."""
+    close = [name for word in unknown for name in difflib.get_close_matches(word, known, n=2)]
+    return f"did you mean {' or '.join(close)}?" if close else f"known are {' '.join(known)}"
+
+
+def first_parser() -> argparse.ArgumentParser:
+    """A parser for what must be known before the rest can be parsed."""
+    return argparse.ArgumentParser(add_help=False, allow_abbrev=False, usage="%(prog)s [options], see --help")
+
+
+def read_settings(arguments: Sequence[str] | None) -> dict[str, Setting]:
+    """What the file says that --config names; nothing without one. Read once, as it may be a pipe."""
+    first = first_parser()
+    first.add_argument("--config", type=Path)
+    path = first.parse_known_args(arguments)[0].config
+    try:
+        return {} if path is None else read_config(path)
+    except ConfigError as error:
+        first.error(str(error))
+
+
+def settings_of(parser: argparse.ArgumentParser, settings: dict[str, Setting]) -> dict[str, Setting]:
+    """The settings that are options of the parser, as their flags would give them; mistakes are usage errors."""
+    told = {}
+    for action in parser._actions:
+        if action.dest in settings:
+            value, path = settings[action.dest]
+            try:
+                told[action.dest] = Setting(flag_value(parser, action, value), path)
+            except argparse.ArgumentError as error:
+                parser.error(f"config {path}: {action.dest}: {error.message}")
+    return told
+
+
+def flag_value(parser: argparse.ArgumentParser, action: argparse.Action, value: Value) -> Any:
+    """What an option's flag would give for a value from a file. Raises ArgumentError that says what was wanted."""
+    if action.nargs == 0:
+        if not isinstance(value, bool):
+            raise argparse.ArgumentError(action, f"wanted true or false, got {value!r}")
+        return value
+    if isinstance(value, bool):
+        message = f"wanted a value, got {str(value).lower()}; the words yes, no, on, off need quotes to be text"
+        raise argparse.ArgumentError(action, message)
+    if isinstance(value, list) and action.type is parse_gpu_ids:
+        # as options.json holds them
+        value = ",".join(map(str, value)) or "-1"
+    if not isinstance(value, str):
+        raise argparse.ArgumentError(action, f"wanted one value, got {'none' if value is None else value}")
+    result = parser._get_value(action, value)
+    parser._check_value(action, result)
+    return result
+
+
+def parse_known(
+    parser: argparse.ArgumentParser, arguments: Sequence[str] | None, told: dict[str, Setting]
+) -> tuple[argparse.Namespace, list[str]]:
+    """The options and the words that the parser does not know; what a file told stands in for defaults."""
+    for action in parser._actions:
+        action.required = action.required and action.dest not in told
+    values = argparse.Namespace(**{name: setting.value for name, setting in told.items()})
+    return parser.parse_known_args(arguments, values)
+
+
+def choose_first(
+    name: str, known: Sequence[str], default: str, arguments: Sequence[str], settings: dict[str, Setting]
+) -> str:
+    """What is said of an option that decides which other options there are."""
+    first = first_parser()
+    first.add_argument(f"--{name}", choices=known, default=default)
+    return getattr(parse_known(first, arguments, settings_of(first, settings))[0], name)
 
 
 def number(kind: type, low: float | None = None, high: float | None = None) -> Callable[[str], float]:
@@ -73,7 +179,7 @@ def add_data_options(parser: argparse.ArgumentParser, num_workers: int = 2) -> N
         type=number(int, 0),
         default=num_workers,
         metavar="N",
-        help="processes that read data; 0 reads in the main one",
+        help="how many threads, in steps 00 and 01 processes, read data; 0 for none but the main one",
     )
 
 
@@ -106,11 +212,13 @@ def plain(options: argparse.Namespace) -> dict:
     return json.loads(json.dumps(vars(options), default=str))
 
 
-def describe(options: argparse.Namespace, parser: argparse.ArgumentParser) -> str:
-    """One line an option; those that differ from their default are marked with it."""
+def describe(options: argparse.Namespace, parser: StepParser) -> str:
+    """One line an option; marked are the file that it came from, and its default where it differs."""
     lines = []
     for name, value in sorted(vars(options).items()):
-        default = parser.get_default(name)
-        mark = "" if str(value) == str(default) or name == "gpu_ids" else f"   [default: {default}]"
-        lines.append(f"{name:>20}: {value}{mark}")
+        default, told = parser.get_default(name), parser.told.get(name)
+        marks = [f"from {told.path}"] if told and told.value == value else []
+        if str(value) != str(default) and name != "gpu_ids":
+            marks.append(f"default: {default}")
+        lines.append(f"{name:>20}: {value}" + (f"   [{'; '.join(marks)}]" if marks else ""))
     return "\n".join(lines)

@@ -20,7 +20,8 @@ def parse_eval_options(arguments: Sequence[str] | None = None) -> argparse.Names
     )
     group.add_argument(
         "--references",
-        action="store_true",
+        action=argparse.BooleanOptionalAction,
+        default=False,
         help="with --split val: also score the mean face at mean pose and the same model before its first step",
     )
     group.add_argument(

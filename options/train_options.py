@@ -6,7 +6,15 @@ from collections.abc import Sequence
 
 from data import DATASETS
 from models import MODELS
-from options.base_options import StepParser, add_data_options, add_run_options, describe, number
+from options.base_options import (
+    StepParser,
+    add_data_options,
+    add_run_options,
+    choose_first,
+    describe,
+    number,
+    read_settings,
+)
 
 
 def build_parser(model: str, preset: str) -> StepParser:
@@ -19,7 +27,12 @@ def build_parser(model: str, preset: str) -> StepParser:
     parser.add_argument("--dataset", choices=sorted(DATASETS), default="wcpa", help="how the data root is read")
     add_run_options(parser)
     parser.add_argument("--memo", default="", metavar="TEXT", help="a note that is kept with the run")
-    parser.add_argument("--resume", action="store_true", help="go on with the run of that name where it stopped")
+    parser.add_argument(
+        "--resume",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="go on with the run of that name where it stopped",
+    )
 
     group = parser.add_argument_group("training")
     group.add_argument("--img_size", type=number(int, 32), default=256, metavar="PIXELS", help="side of a window")
@@ -65,7 +78,12 @@ def build_parser(model: str, preset: str) -> StepParser:
         help="deviation of noise on the 68 points, in sides of the face box",
     )
     group.add_argument("--seed", type=number(int, 0), default=0, metavar="N", help="of weights, order and augmentation")
-    group.add_argument("--debug", action="store_true", help="only the first 3,333 training and 1,111 validation images")
+    group.add_argument(
+        "--debug",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="only the first 3,333 training and 1,111 validation images",
+    )
     group.add_argument(
         "--print_freq", type=number(int, 1), default=8192, metavar="IMAGES", help="how often losses go to TensorBoard"
     )
@@ -96,16 +114,20 @@ def build_parser(model: str, preset: str) -> StepParser:
 def parse_train_options(arguments: Sequence[str] | None = None) -> tuple[argparse.Namespace, str]:
     """Parses in two passes: --model and --preset first, because they decide what else can be said.
 
-    Returns the options and their description, in which those that differ from the preset's are marked.
+    Returns the options and their description, in which those that differ from the preset's or come from a config file
+    are marked.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, usage="step02_train.py [options], see --help")
-    first.add_argument("--model", choices=sorted(MODELS), default="dual_resnet")
-    model = first.parse_known_args(arguments)[0].model
-    first.add_argument("--preset", choices=sorted(MODELS[model].presets), default="standard")
-    preset = first.parse_known_args(arguments)[0].preset
+    settings = read_settings(arguments)
+    model = choose_first("model", sorted(MODELS), "dual_resnet", arguments, settings)
+    presets = MODELS[model].presets
+    preset = choose_first("preset", sorted(presets), "standard", arguments, settings)
     parser = build_parser(model, preset)
-    options = parser.parse_args(arguments)
+    if "preset" in settings and settings["preset"].value != preset and settings.keys() & presets[preset].keys():
+        # Only the preset's name would win: what the file says of the options that a preset sets would stay.
+        told, path = settings["preset"]
+        parser.error(f"--preset: wanted {told}, which config {path} comes with the values of, got {preset}")
+    options = parser.parse_args(arguments, settings)
     if options.lr_policy == "linear" and options.epochs_decay > options.epochs:
         parser.error(f"--epochs_decay: wanted at most --epochs {options.epochs}, got {options.epochs_decay}")
     return options, describe(options, parser)

@@ -147,6 +147,35 @@ def test_training_leaves_a_whole_run(trained, tmp_path):
     assert "epoch   2: loss" in (folder / "log.txt").read_text()
 
 
+def test_the_options_of_a_run_repeat_it(trained, tmp_path, run_script):
+    folder = tmp_path / "checkpoints"
+    status, text = run_script(step02_train, "--config", folder / "tiny" / "options.json", "--name", "again")
+    assert status == 0, text
+    assert f"epochs: 2   [from {folder / 'tiny' / 'options.json'}; default: 20]" in text
+    first, again = (json.loads((folder / name / "options.json").read_text()) for name in ("tiny", "again"))
+    assert again == {**first, "name": "again"}
+    first, again = (weights(folder / name)["model"] for name in ("tiny", "again"))
+    assert all(torch.equal(value, again[name]) for name, value in first.items())
+
+
+def test_steps_take_their_options_from_a_file(data_root, tmp_path, run_script):
+    config = tmp_path / "run.yml"
+    config.write_text(f"data_root: {data_root}\ncache_dir: {tmp_path / 'cache'}\nnum_workers: 0\n")
+    status, text = run_script(step01_preparation, "--config", config)
+    assert status == 0, text
+    assert "config" not in json.loads((tmp_path / "cache" / "source.json").read_text())
+    (tmp_path / "root.yml").write_text(
+        f"data_root: {tmp_path / 'synthetic'}\nnum_subjects: 5\nnum_test_subjects: 1\nnum_actions: 1\nframes: 1\n"
+        "image_size: 96\n"
+    )
+    status, text = run_script(step00_synthesize, "--config", tmp_path / "root.yml", "--num_workers", 1)
+    assert status == 0, text
+    config.write_text("data_root: D\nnum_worker: 0\n")
+    status, text = run_script(step04_make_submission, "--config", config)
+    assert status == 2
+    assert f"error: config {config}: unknown num_worker; did you mean num_workers?\n" in text
+
+
 def test_evaluation_and_submission(trained, tmp_path, run_script, data_root):
     out = ["--output_dir", tmp_path / "output", "--num_workers", 0]
     status, text = run_script(step03_eval, *trained, *out, "--split", "val", "--references")
