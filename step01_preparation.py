@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from data.cache import STATISTICS, split_subjects
 from data.check import Expected, Finding, StatisticsAccumulator, check_samples, usual_image_size
+from data.packed_labels import packing_labels
 from data.wcpa import SampleId, WcpaRoot, write_sample_list
 from data.windows import face_box
 from options.base_options import plain
@@ -34,22 +35,25 @@ def main() -> None:
     test = root.samples("test")
     image_size = usual_image_size(root, train + val)
 
+    options.cache_dir.mkdir(parents=True, exist_ok=True)
+    (options.cache_dir / "source.json").unlink(missing_ok=True)  # there is no cache until it is written anew
     rejected, good = [], {}
     statistics = StatisticsAccumulator(len(train))
     for split, samples in (("train", train), ("val", val), ("test", test)):
         expected = Expected(topology.num_vertices, image_size, labelled=split != "test")
         good[split] = []
         findings = check_samples(root, samples, expected, options.num_workers)
-        for finding in tqdm(findings, total=len(samples), desc=f"check {split}", unit="image"):
-            if finding.reason:
-                rejected.append(finding)
-                continue
-            good[split].append(finding.sample)
-            if split == "train":
-                statistics.add(finding)
+        with packing_labels(options.cache_dir, split, topology.num_vertices, expected.labelled) as pack:
+            for finding in tqdm(findings, total=len(samples), desc=f"check {split}", unit="image"):
+                if finding.reason:
+                    rejected.append(finding)
+                    continue
+                good[split].append(finding.sample)
+                pack(vars(finding))
+                if split == "train":
+                    statistics.add(finding)
 
     total = len(train) + len(val) + len(test)
-    options.cache_dir.mkdir(parents=True, exist_ok=True)
     write_rejected(options.cache_dir / "rejected.csv", rejected)
     if len(rejected) > options.max_rejected * total:
         raise InputError(
@@ -61,9 +65,9 @@ def main() -> None:
             f"data root {root.root}: no good sample is left in {' and '.join(s for s in good if not good[s])}"
         )
 
-    labels = statistics.result()
-    print(describe_root(root, topology, image_size, good, rejected, labels))
-    write_cache(options, root, good, topology, projection, image_size, labels)
+    found = statistics.result()
+    print(describe_root(root, topology, image_size, good, rejected, found))
+    write_cache(options, root, good, topology, projection, image_size, found)
     sheet = draw_check_sheet(root, good, topology, projection)
     save_picture(options.cache_dir / "check.jpg", sheet)
     print(f"cache: {options.cache_dir} (look at {options.cache_dir / 'check.jpg'})")
@@ -88,7 +92,6 @@ def write_cache(
 ) -> None:
     """The files that data.cache.read_cache reads; source.json last, because it says that the others are there."""
     cache = options.cache_dir
-    (cache / "source.json").unlink(missing_ok=True)
     write_sample_list(cache / "train_list.csv", good["train"])
     write_sample_list(cache / "val_list.csv", good["val"])
     write_sample_list(cache / "test_list.csv", good["test"])

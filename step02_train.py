@@ -78,9 +78,10 @@ def make_datasets(options: argparse.Namespace, root: WcpaRoot, cache: Cache) -> 
     dataset_class, windows = get_dataset_class(options.dataset), get_model_class(options.model).windows
     augmentation = {"mirror": options.mirror, "light": options.light, "box": options.box_jitter}
     augmentation["landmarks"] = options.landmark_noise
+    size, seed, labels = options.img_size, options.seed, cache.labels
     return (
-        dataset_class(root, train, cache.topology, windows, options.img_size, True, augmentation, options.seed),
-        dataset_class(root, val, cache.topology, windows, options.img_size, True),
+        dataset_class(root, train, cache.topology, windows, size, True, augmentation, seed, labels["train"]),
+        dataset_class(root, val, cache.topology, windows, size, True, labels=labels["val"]),
     )
 
 

@@ -49,7 +49,8 @@ def main() -> None:
     model = run.model().to(device)
     samples = cache.val if labelled else cache.test
     dataset_class = get_dataset_class(run.options["dataset"])
-    dataset = dataset_class(root, samples, run.topology, model.windows, run.options["img_size"], labelled)
+    size, labels = run.options["img_size"], cache.labels[options.split]
+    dataset = dataset_class(root, samples, run.topology, model.windows, size, labelled, labels=labels)
     folder = options.output_dir / options.name
     folder.mkdir(parents=True, exist_ok=True)
     draw_mosaics(model, dataset, device, options, folder)
@@ -127,7 +128,7 @@ def draw_cases(
     chosen = [int(index) for index in cases.values()]
     ((_, _, verts, R_t),) = predict(model, dataset, chosen, device, len(cases), 0, "draw")
     for (name, index), mesh, pose in zip(cases.items(), verts, R_t, strict=True):
-        record = dataset.root.read(dataset.samples[index], run.topology.num_vertices, labelled=True)
+        record = dataset.read(index)
         distances = MILLIMETRES * np.linalg.norm(mesh - record.verts, axis=1)
         tiles += [
             label(record.image, f"{name}: score {scores[index]:.1f}"),

@@ -5,6 +5,7 @@ train_list.csv, val_list.csv, test_list.csv
 rejected.csv         the bad samples, each with its reason
 label_mean_std.npz   label_6dof_mean, label_6dof_std (6,), verts_mean (N, 3), verts_basis (K, N, 3),
                      landmark_mean (139,), landmark_whitening (139, 139), of the training fold
+*.f32                the labels of the three lists, packed: see data/packed_labels.py
 topology.npz         template, triangles, keypoints, mirror, projection, image_size (width, height)
 """
 
@@ -15,12 +16,20 @@ from pathlib import Path
 
 import numpy as np
 
+from data.packed_labels import PackedLabels
 from data.wcpa import BROKEN_ARRAYS, SampleId, WcpaRoot, read_sample_list
 from util.errors import InputError
 from util.mesh import Topology
 from util.statistics import LabelStatistics
 
-FILES = ("source.json", "train_list.csv", "val_list.csv", "test_list.csv", "label_mean_std.npz", "topology.npz")
+SPLITS = ("train", "val", "test")
+FILES = (
+    "source.json",
+    *(f"{split}_list.csv" for split in SPLITS),
+    *(f"{split}_landmarks.f32" for split in SPLITS),
+    "label_mean_std.npz",
+    "topology.npz",
+)
 
 # The names in label_mean_std.npz, in the order of util.statistics.LabelStatistics; the first two are as published.
 STATISTICS = (
@@ -35,13 +44,15 @@ STATISTICS = (
 
 @dataclass(frozen=True)
 class Cache:
-    """The cache in memory. projection: (4, 4) float64; image_size: width and height in pixels."""
+    """The cache in memory. labels: of "train", "val" and "test", in the order of the lists; projection: (4, 4) float64;
+    image_size: width and height in pixels."""
 
     train: list[SampleId]
     val: list[SampleId]
     test: list[SampleId]
     topology: Topology
     statistics: LabelStatistics
+    labels: dict[str, PackedLabels]
     projection: np.ndarray
     image_size: tuple[int, int]
 
@@ -79,7 +90,7 @@ def read_cache(directory: str | Path, root: WcpaRoot) -> Cache:
         with np.load(directory / "topology.npz") as file:
             arrays = dict(file)
         with np.load(directory / "label_mean_std.npz") as file:
-            labels = dict(file)
+            statistics = dict(file)
     except BROKEN_ARRAYS as error:
         raise InputError(f"cache {directory} is damaged ({error}); run step01_preparation.py again") from None
     if source["fingerprint"] != root.fingerprint():
@@ -87,11 +98,17 @@ def read_cache(directory: str | Path, root: WcpaRoot) -> Cache:
             f"cache {directory} belongs to another data root: wanted {root.root}, got one made from "
             f"{source['data_root']}; run step01_preparation.py again or choose another --cache_dir"
         )
-    lists = (read_sample_list(directory / f"{split}_list.csv") for split in ("train", "val", "test"))
+    topology = Topology(*(arrays[name] for name in ("template", "triangles", "keypoints", "mirror")))
+    lists = {split: read_sample_list(directory / f"{split}_list.csv") for split in SPLITS}
+    labels = {
+        split: PackedLabels(directory, split, len(samples), topology.num_vertices, labelled=split != "test")
+        for split, samples in lists.items()
+    }
     return Cache(
-        *lists,
-        topology=Topology(*(arrays[name] for name in ("template", "triangles", "keypoints", "mirror"))),
-        statistics=LabelStatistics(*(labels[name] for name in STATISTICS)),
+        **lists,
+        topology=topology,
+        labels=labels,
+        statistics=LabelStatistics(*(statistics[name] for name in STATISTICS)),
         projection=arrays["projection"],
         image_size=(int(arrays["image_size"][0]), int(arrays["image_size"][1])),
     )

@@ -30,14 +30,16 @@ class Expected:
 
 @dataclass(frozen=True)
 class Finding:
-    """The check of one sample. reason: why it is bad, or empty. landmarks: (139,) landmark numbers; six (6,) and
-    verts (N, 3): its label, if it has one."""
+    """The check of one sample. reason: why it is bad, or empty. landmarks (68, 2) and numbers (139,), which say the
+    same; verts (N, 3), R_t (4, 4) and six (6,): its label, if it has one."""
 
     sample: SampleId
     reason: str = ""
     landmarks: np.ndarray | None = None
-    six: np.ndarray | None = None
+    numbers: np.ndarray | None = None
     verts: np.ndarray | None = None
+    R_t: np.ndarray | None = None
+    six: np.ndarray | None = None
 
 
 def usual_image_size(root: WcpaRoot, samples: list[SampleId], probes: int = 25) -> tuple[int, int]:
@@ -73,7 +75,8 @@ def check_sample(root: WcpaRoot, expected: Expected, sample: SampleId) -> Findin
         return Finding(sample, f"{root.landmarks_path(sample)}: all 68 points lie outside the {width}x{height} image")
     six = pose_to_6dof(record.R_t) if expected.labelled else None
     points = torch.from_numpy(record.landmarks.astype(np.float64) * 2 / (width, height) - 1)
-    return Finding(sample, "", landmark_numbers(points[None])[0].numpy(), six, record.verts)
+    numbers = landmark_numbers(points[None])[0].numpy()
+    return Finding(sample, "", record.landmarks, numbers, record.verts, record.R_t, six)
 
 
 def check_samples(root: WcpaRoot, samples: list[SampleId], expected: Expected, num_workers: int) -> Iterator[Finding]:
@@ -105,8 +108,8 @@ class StatisticsAccumulator:
     def add(self, finding: Finding) -> None:
         self.sixes.append(finding.six)
         self.verts_sum = self.verts_sum + finding.verts.astype(np.float64)
-        self.landmarks_sum = self.landmarks_sum + finding.landmarks
-        self.landmarks_products = self.landmarks_products + np.outer(finding.landmarks, finding.landmarks)
+        self.landmarks_sum = self.landmarks_sum + finding.numbers
+        self.landmarks_products = self.landmarks_products + np.outer(finding.numbers, finding.numbers)
         if (len(self.sixes) - 1) % self.stride == 0:
             self.meshes.append(finding.verts)
 

@@ -7,7 +7,8 @@ import torch
 from torch.utils.data import Dataset
 
 from data.augmentation import jitter_box, jitter_light, mirror_record
-from data.wcpa import SampleId, WcpaRoot
+from data.packed_labels import PackedLabels
+from data.wcpa import Record, SampleId, WcpaRoot
 from data.windows import WINDOWS, face_box
 from util.errors import InputError
 from util.mesh import Topology
@@ -23,6 +24,7 @@ class WcpaDataset(Dataset):
     augmentation: how much to change training records; empty for none. {"mirror": probability, "light": probability,
     "box": largest relative shift and scale, "landmarks": deviation of noise in box sides}. What is drawn depends on
     (seed, epoch, index) alone, so that the number of workers and a resumed run change nothing.
+    labels: those of the samples, packed, in whose place the data root's own files are read without them.
     Raises ValueError for an unknown window; reading an item raises InputError or FileNotFoundError with the file's
     name, and never puts another sample in a broken one's place.
     """
@@ -37,6 +39,7 @@ class WcpaDataset(Dataset):
         labelled: bool,
         augmentation: dict[str, float] | None = None,
         seed: int = 0,
+        labels: PackedLabels | None = None,
     ):
         unknown = [name for name in windows if name not in WINDOWS]
         if unknown:
@@ -44,12 +47,20 @@ class WcpaDataset(Dataset):
         self.root, self.samples, self.topology = root, list(samples), topology
         self.windows, self.size, self.labelled = tuple(windows), size, labelled
         self.augmentation, self.seed, self.epoch = augmentation or {}, seed, 0
+        self.labels = labels
 
     def __len__(self) -> int:
         return len(self.samples)
 
+    def read(self, index: int) -> Record:
+        """The record of an item, as yet unchanged."""
+        sample = self.samples[index]
+        if self.labels is None:
+            return self.root.read(sample, self.topology.num_vertices, self.labelled)
+        return Record(self.root.read_image(sample), **self.labels[index])
+
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        record = self.root.read(self.samples[index], self.topology.num_vertices, self.labelled)
+        record = self.read(index)
         random = np.random.default_rng([self.seed, self.epoch, index])
         if random.random() < self.augmentation.get("mirror", 0.0):
             record = mirror_record(record, self.topology.mirror)
