@@ -137,8 +137,14 @@ def train_epoch(
             try:
                 losses = state.train_step(batch)
             except FloatingPointError as error:
+                path = folder / "broken_batch.pt"
+                save_checkpoint(path, {name: tensor.cpu() for name, tensor in batch.items()})
                 names = ", ".join(str(dataset.samples[index]) for index in batch["index"].tolist())
-                raise InputError(f"{title}, step {state.step + 1}: {error} on {names}") from None
+                raise InputError(f"{title}, step {state.step + 1}: {error} on {names}; the batch: {path}") from None
+            except torch.OutOfMemoryError:
+                wanted, fewer = options.batch_size, max(1, options.batch_size // 2)
+                told = f"no memory on {state.device} for --batch_size {wanted}; try {fewer}, or a smaller --img_size"
+                raise InputError(f"{title}, step {state.step + 1}: {told}") from None
             sums = {name: sums.get(name, 0.0) + value for name, value in losses.items()}
             bar.set_postfix(loss=f"{sums['total'] / count:.4f}")
             images = (state.epoch * steps_per_epoch + state.step) * options.batch_size

@@ -295,6 +295,18 @@ def test_a_loss_that_is_not_finite_names_its_images(prepared, tmp_path, run_scri
     assert status == 1
     assert "the loss is" in text
     assert "/01_Neutral/" in text or "/02_Smile/" in text
+    batch = torch.load(tmp_path / "checkpoints/wild/broken_batch.pt", weights_only=True)
+    assert {"local", "global", "landmarks68", "verts", "R_t"} <= batch.keys()
+
+
+def test_no_memory_says_what_to_try(prepared, tmp_path, run_script, monkeypatch):
+    def run_out(state, batch):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(TrainingState, "train_step", run_out)
+    run = [*prepared, "--checkpoints_dir", tmp_path / "checkpoints", "--name", "large"]
+    status, text = run_script(step02_train, *run, *TINY)
+    assert (status, "no memory on cpu for --batch_size 4; try 2, or a smaller --img_size" in text) == (1, True)
 
 
 def test_another_split_is_neither_scored_nor_resumed(trained, tmp_path, run_script, data_root):
