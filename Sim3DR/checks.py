@@ -14,6 +14,7 @@ from . import _rasterize
 # The kernel's floats hold pixel indices exactly up to 2**24; this also keeps a mistyped size from filling the memory.
 MAXIMUM_SIDE = 1 << 16
 MAXIMUM_THREADS = 1024
+MAXIMUM_INT = (1 << 31) - 1
 
 
 def _as_array(name, value, kinds, wanted):

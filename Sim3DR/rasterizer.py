@@ -10,7 +10,7 @@ import numpy as np
 
 from . import _rasterize
 from .checks import (
-    MAXIMUM_SIDE,
+    MAXIMUM_INT,
     MAXIMUM_THREADS,
     check_floats,
     check_number,
@@ -112,8 +112,9 @@ def _check_buffers(buffers, triangle_count):
     if triangle.dtype != np.int32:
         raise TypeError(f"buffers.triangle: wanted int32, got {triangle.dtype}")
     check_shape("buffers.triangle", triangle, ("H", "W"))
-    if not all(1 <= side <= MAXIMUM_SIDE for side in triangle.shape):
-        raise ValueError(f"buffers.triangle: wanted 1..{MAXIMUM_SIDE} rows and columns, got {triangle.shape}")
+    # Any list of pixels will do, however long: where they lie does not matter here.
+    if not all(1 <= side <= MAXIMUM_INT for side in triangle.shape):
+        raise ValueError(f"buffers.triangle: wanted 1..{MAXIMUM_INT} rows and columns, got {triangle.shape}")
     highest = triangle.max()
     if highest >= triangle_count:
         raise ValueError(f"buffers.triangle: wanted indices below {triangle_count}, as triangles has, got {highest}")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from Sim3DR import interpolate, rasterize, rasterize_buffers, render_texture
+from Sim3DR import RasterBuffers, interpolate, rasterize, rasterize_buffers, render_texture
 
 # One triangle whose weights at (x, y) are (4 - x - y, x, y) / 4: exact in float32.
 VERTICES = np.array([[0, 0, 0], [4, 0, 0], [0, 4, 0]], np.float32)
@@ -104,6 +104,14 @@ class TestInterpolate:
         values = interpolate(buffers, [[0, 0, 0], [1, 1, 1]], [[10.1], [20.2]])
         # The value of three equal corners comes back as it is.
         np.testing.assert_array_equal(values[..., 0], np.where(buffers.triangle == 0, 10.1, 20.2).astype(np.float32))
+
+    def test_any_list_of_pixels_will_do(self):
+        buffers = rasterize_buffers(VERTICES, TRIANGLE, 5, 5)
+        chosen = np.resize(np.argwhere(buffers.triangle == 0), (100_000, 2)).T
+        pixels = RasterBuffers(*(array[*chosen][None] for array in buffers))
+        values = interpolate(pixels, TRIANGLE, [[8.0], [4], [0]])
+        whole = interpolate(buffers, TRIANGLE, [[8.0], [4], [0]])
+        np.testing.assert_array_equal(values[0], whole[*chosen])
 
     def test_writes_into_out(self):
         buffers = rasterize_buffers(VERTICES, TRIANGLE, 5, 5)
