@@ -108,10 +108,10 @@ class TestInterpolate:
     def test_any_list_of_pixels_will_do(self):
         buffers = rasterize_buffers(VERTICES, TRIANGLE, 5, 5)
         chosen = np.resize(np.argwhere(buffers.triangle == 0), (100_000, 2)).T
-        pixels = RasterBuffers(*(array[*chosen][None] for array in buffers))
+        pixels = RasterBuffers(*(array[tuple(chosen)][None] for array in buffers))
         values = interpolate(pixels, TRIANGLE, [[8.0], [4], [0]])
         whole = interpolate(buffers, TRIANGLE, [[8.0], [4], [0]])
-        np.testing.assert_array_equal(values[0], whole[*chosen])
+        np.testing.assert_array_equal(values[0], whole[tuple(chosen)])
 
     def test_writes_into_out(self):
         buffers = rasterize_buffers(VERTICES, TRIANGLE, 5, 5)
