@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 import Sim3DR
+from Sim3DR import _rasterize
 
 WARM_UP = 3  # untimed rounds
 # Shares of the sheet's radius, and how far round the head they reach. Beyond 90 degrees it folds behind, as a jaw does.
@@ -157,6 +158,17 @@ def buffers_row(scene: Scene, rounds: int) -> None:
     compare(f"buffers {scene.name}", lambda: Sim3DR.rasterize_buffers(*arguments, out=buffers), None, rounds)
 
 
+def instruction_set_rows(scene: Scene, rounds: int) -> None:
+    """Colours in place with each instruction set that this machine has."""
+    picture = scene.picture.copy()
+    mesh = scene.vertices, scene.triangles, scene.colors
+    names = _rasterize.instruction_sets()
+    for name in names:
+        _rasterize.use_instruction_set(name)
+        compare(f"colours {scene.name}, {name}", lambda: Sim3DR.rasterize(*mesh, bg=picture, out=picture), None, rounds)
+    _rasterize.use_instruction_set(names[0])
+
+
 def difference(scene: Scene, peer) -> float:
     """The share of the drawn pixels in which ours and the peer's colours differ by more than one level."""
     mesh = scene.vertices, scene.triangles, scene.colors
@@ -222,6 +234,8 @@ def main() -> None:
         drawing_rows(scene, peer, options.rounds)
     for scene in scenes:
         buffers_row(scene, options.rounds)
+    for scene in scenes:
+        instruction_set_rows(scene, options.rounds)
     if peer:
         shares = ", ".join(f"{100 * difference(scene, peer):.2f} % of {scene.name}" for scene in scenes)
         print(f"colours that differ by more than one level (the fill rules do): {shares}")
