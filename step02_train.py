@@ -6,7 +6,10 @@ Ctrl-C and SIGTERM save latest.pt and end; --resume goes on from there.
 
 import argparse
 import json
+import math
 import time
+from contextlib import closing
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -21,18 +24,25 @@ from models import get_model_class
 from options.base_options import plain
 from options.train_options import parse_train_options
 from util.checkpoint import keep_as, load_checkpoint, pack_arrays, save_checkpoint, write_whole
-from util.device import choose_device
+from util.device import choose_device, out_of_memory
 from util.errors import InputError, run_step
 from util.evaluation import evaluate, predict
 from util.interrupt import StopRequest
 from util.loader import load_batches
 from util.metrics import summarise
 from util.pictures import mosaic, overlay_mesh
-from util.run_log import RunLog
+from util.profiling import advise, describe_profile, profile_steps
+from util.run_log import RunLog, clean_up
 from util.training import TrainingState
 
 # The published --debug: so many training and validation images.
 DEBUG_IMAGES = (3333, 1111)
+# What a resumed run may be told anew: none of it changes the weights that come out.
+FREE_OPTIONS = {"resume", "gpu_ids", "num_workers", "memo", "data_root", "cache_dir", "checkpoints_dir", "profile"}
+FREE_OPTIONS |= {"print_freq", "save_latest_freq", "num_pictures"}
+# What a run writes before its first checkpoint, beside TensorBoard's files.
+BEFORE_TRAINING = {"options.json", "log.txt", "metrics.jsonl"}
+PROFILED_STEPS = 50
 
 
 def main() -> None:
@@ -45,25 +55,22 @@ def main() -> None:
     model = get_model_class(options.model).build(plain(options), cache.topology, cache.statistics)
     steps_per_epoch = len(epoch_batches(len(train_set), options.batch_size, options.seed, epoch=0))
     state = TrainingState(model, plain(options), steps_per_epoch, device)
+    if options.profile:
+        print(f"{device_line}, {state.precision}")
+        profile(state, train_set, options)
+        return
     folder = open_run(options, state, cache)
 
     with RunLog(folder) as log, StopRequest() as stop:
-        precision = "bfloat16" if state.bfloat16 else "float32"
-        log.say(f"{description}\n{device_line}, {precision}\nrun: {folder}, {len(train_set)} training images")
-        if state.epoch == 0 and state.step == 0:
+        log.say(f"{description}\n{device_line}, {state.precision}\nrun: {folder}, {len(train_set)} training images")
+        if state.steps_done == 0 and math.isinf(state.best_score):
+            validate(state, val_set, cache, options, log, stop, {})
             save_run(folder, state, options, cache)
-            keep_as(folder / "latest.pt", "best.pt")
-            validate(state, val_set, cache, options, log, {})
         while state.epoch < options.epochs and not stop.asked:
             line = train_epoch(state, train_set, options, cache, folder, log, stop)
-            if stop.asked and state.step < steps_per_epoch:
-                save_run(folder, state, options, cache)
-                break
-            state.epoch, state.step = state.epoch + 1, 0
-            best = validate(state, val_set, cache, options, log, line)
+            if not stop.asked and validate(state, val_set, cache, options, log, stop, line):
+                state.epoch, state.step = state.epoch + 1, 0
             save_run(folder, state, options, cache)
-            if best:
-                keep_as(folder / "latest.pt", "best.pt")
         if state.epoch < options.epochs:
             log.say(f"stopped in epoch {state.epoch + 1}; go on with --resume")
         else:
@@ -88,27 +95,38 @@ def make_datasets(options: argparse.Namespace, root: WcpaRoot, cache: Cache) -> 
 def open_run(options: argparse.Namespace, state: TrainingState, cache: Cache) -> Path:
     """The run's folder: a new one, or with --resume the existing one, whose state and memo are restored.
 
+    A folder that a run left behind before its first checkpoint is as good as new.
     Raises InputError where a new run would overwrite one, or where a resumed run's options or images differ.
     """
     folder = options.checkpoints_dir / options.name
-    if options.resume:
-        checkpoint = load_checkpoint(folder / "latest.pt")
-        free = {"resume", "gpu_ids", "num_workers", "memo", "data_root", "cache_dir", "checkpoints_dir"}
-        before, now = checkpoint["options"], plain(options)
-        changed = [name for name in now if name not in free and now[name] != before.get(name)]
-        if changed:
-            told = ", ".join(f"--{name} {before.get(name)} (now {now[name]})" for name in changed)
-            raise InputError(f"--resume: wanted the options of the run {folder}, which had {told}")
-        if checkpoint["split_digest"] != cache.split_digest():
-            raise InputError(f"--resume: wanted the images of the run {folder}, got another split in the cache")
-        state.restore(checkpoint)
-        options.memo = before["memo"]
+    if options.resume and not folder.is_dir():
+        raise FileNotFoundError(f"--resume: no run {folder}; is --name right?")
+    if options.resume and (folder / "latest.pt").exists():
+        restore_run(folder, options, state, cache)
         return folder
-    if folder.exists():
+    found = {path.name for path in folder.glob("*") if not path.match("events*")}
+    if found - BEFORE_TRAINING:
         raise InputError(f"run {folder} exists: choose another --name, or go on with it by --resume")
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    clean_up(folder, epoch=-1)
     write_whole(folder / "options.json", lambda file: file.write(json.dumps(plain(options), indent=1).encode()))
     return folder
+
+
+def restore_run(folder: Path, options: argparse.Namespace, state: TrainingState, cache: Cache) -> None:
+    """Puts the state back to the run's latest checkpoint, and its folder to what it was then."""
+    checkpoint = load_checkpoint(folder / "latest.pt")
+    before, now = checkpoint["options"], plain(options)
+    changed = [name for name in now if name not in FREE_OPTIONS and now[name] != before.get(name)]
+    if changed:
+        told = ", ".join(f"--{name} {before.get(name)} (now {now[name]})" for name in changed)
+        raise InputError(f"--resume: wanted the options of the run {folder}, which had {told}")
+    if checkpoint["split_digest"] != cache.split_digest():
+        raise InputError(f"--resume: wanted the images of the run {folder}, got another split in the cache")
+    state.restore(checkpoint)
+    options.memo = before["memo"]
+    clean_up(folder, state.epoch)
+    keep_best(folder, state)
 
 
 def train_epoch(
@@ -141,7 +159,9 @@ def train_epoch(
                 save_checkpoint(path, {name: tensor.cpu() for name, tensor in batch.items()})
                 names = ", ".join(str(dataset.samples[index]) for index in batch["index"].tolist())
                 raise InputError(f"{title}, step {state.step + 1}: {error} on {names}; the batch: {path}") from None
-            except torch.OutOfMemoryError:
+            except RuntimeError as error:
+                if not out_of_memory(error):
+                    raise
                 wanted, fewer = options.batch_size, max(1, options.batch_size // 2)
                 told = f"no memory on {state.device} for --batch_size {wanted}; try {fewer}, or a smaller --img_size"
                 raise InputError(f"{title}, step {state.step + 1}: {told}") from None
@@ -149,13 +169,14 @@ def train_epoch(
             bar.set_postfix(loss=f"{sums['total'] / count:.4f}")
             images = (state.epoch * steps_per_epoch + state.step) * options.batch_size
             if images % options.print_freq < options.batch_size:
-                log.scalars({f"step/loss_{name}": value for name, value in losses.items()}, images)
+                scalars = {f"step/loss_{name}": value for name, value in losses.items()}
+                log.scalars({**scalars, "step/gradient_norm": state.gradient_norm}, images)
             if images % options.save_latest_freq < options.batch_size:
                 save_run(folder, state, options, cache)
             if stop.asked:
                 break
     line = {f"train/loss_{name}": value / max(1, count) for name, value in sums.items()}
-    line["train/rate"] = state.schedule.get_last_lr()[0]
+    line["train/rate"] = state.rate
     line["train/images_per_second"] = count * options.batch_size / (time.perf_counter() - start)
     return line
 
@@ -166,27 +187,36 @@ def validate(
     cache: Cache,
     options: argparse.Namespace,
     log: RunLog,
+    stop: StopRequest,
     line: dict[str, float],
 ) -> bool:
-    """Scores the model, writes the line with the figures added, and draws. Returns whether it is the best so far."""
+    """Scores the model, writes the line with the figures added, and draws.
+
+    Returns whether it came to its end: it may take long, and whoever asks to stop may not wait.
+    """
     model = state.evaluated
     world = cache.topology.keypoints, cache.projection, cache.image_size
-    evaluation = evaluate(model, dataset, state.device, options.batch_size, options.num_workers, *world, "validate")
+    with stop.at_once():
+        evaluation = evaluate(model, dataset, state.device, options.batch_size, options.num_workers, *world, "validate")
+        picture = draw_validation(model, dataset, state.device, cache, options) if options.num_pictures else None
+    if stop.asked:
+        return False
     figures = summarise(evaluation.metrics)
     line = line | {f"val/loss_{name}": value for name, value in evaluation.losses.items()}
     line |= {"val/loss_total": sum(evaluation.losses.values())} | {f"val/{n}": v for n, v in figures.items()}
-    log.metrics({"epoch": state.epoch, **line}, state.epoch)
-    if options.num_pictures:
-        log.picture("val/overlays", draw_validation(model, dataset, state.device, cache, options), state.epoch)
+    epoch = state.epochs_done
+    log.metrics({"epoch": epoch, **line}, epoch)
+    if picture is not None:
+        log.picture("val/overlays", picture, epoch)
     parts = "all {score_all:.2f} + pose {score_pose:.2f} + shape {score_shape:.2f}".format(**figures)
     trained = f"loss {line['train/loss_total']:.4f}, " if "train/loss_total" in line else ""
     log.say(
-        f"epoch {state.epoch:3d}: {trained}validation loss {line['val/loss_total']:.4f}, "
+        f"epoch {epoch:3d}: {trained}validation loss {line['val/loss_total']:.4f}, "
         f"score {figures['score']:.2f} mm = {parts}"
     )
-    best = figures["score"] < state.best_score
-    state.best_score = min(state.best_score, figures["score"])
-    return best
+    if figures["score"] < state.best_score:
+        state.best_score, state.best_epoch = figures["score"], epoch
+    return True
 
 
 def draw_validation(
@@ -204,7 +234,8 @@ def draw_validation(
 
 
 def save_run(folder: Path, state: TrainingState, options: argparse.Namespace, cache: Cache) -> None:
-    """Writes latest.pt: the whole state, and all that evaluation and submission need to know."""
+    """Writes latest.pt: the whole state, and all that evaluation and submission need to know. Right after the best
+    validation so far it is best.pt, too."""
     whole = {
         **state.state(),
         "options": plain(options),
@@ -215,6 +246,22 @@ def save_run(folder: Path, state: TrainingState, options: argparse.Namespace, ca
         "image_size": list(cache.image_size),
     }
     save_checkpoint(folder / "latest.pt", whole)
+    keep_best(folder, state)
+
+
+def keep_best(folder: Path, state: TrainingState) -> None:
+    if state.step == 0 and state.epoch == state.best_epoch and math.isfinite(state.best_score):
+        keep_as(folder / "latest.pt", "best.pt")
+
+
+def profile(state: TrainingState, dataset: WcpaDataset, options: argparse.Namespace) -> None:
+    """Trains a few steps and prints where their time went, and what to change."""
+    batches = epoch_batches(len(dataset), options.batch_size, options.seed, epoch=0)
+    with closing(load_batches(dataset, cycle(batches), options.num_workers, torch.device("cpu"))) as loaded:
+        seconds = profile_steps(state, loaded, PROFILED_STEPS)
+    print(describe_profile(seconds, PROFILED_STEPS, options.batch_size))
+    for advice in advise(seconds, plain(options), state.precision, state.device):
+        print(f"- {advice}")
 
 
 if __name__ == "__main__":

@@ -61,9 +61,36 @@ def build_parser(model: str, preset: str) -> StepParser:
     )
     group.add_argument(
         "--precision",
-        choices=["auto", "float32", "bfloat16"],
-        default="float32",
-        help="of the network's computation in training; auto: whichever is faster here",
+        choices=["auto", "fp32", "bf16", "fp16"],
+        default="fp32",
+        help="of the network's computation in training; auto: whichever is fastest here",
+    )
+    group.add_argument(
+        "--channels_last",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="keep images and maps pixel by pixel in memory, as most convolutions are fastest",
+    )
+    group.add_argument(
+        "--compile",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="compile the network (torch.compile): minutes at the start, faster steps",
+    )
+    group.add_argument(
+        "--accumulation",
+        type=number(int, 1),
+        default=1,
+        metavar="PARTS",
+        help="compute each batch in so many parts and add their gradients up: the same step in less memory, "
+        "but for batch normalisation, which sees the parts",
+    )
+    group.add_argument(
+        "--clip_gradients",
+        type=number(float, 0),
+        default=0.0,
+        metavar="NORM",
+        help="shorten gradients that are longer than this; 0 for never",
     )
     group.add_argument("--mirror", type=number(float, 0, 1), default=0.0, metavar="P", help="chance to mirror an image")
     group.add_argument("--light", type=number(float, 0, 1), default=0.0, metavar="P", help="chance of changed light")
@@ -96,6 +123,12 @@ def build_parser(model: str, preset: str) -> StepParser:
     )
     group.add_argument(
         "--num_pictures", type=number(int, 0), default=4, metavar="N", help="validation images drawn each epoch"
+    )
+    group.add_argument(
+        "--profile",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="train 50 steps, say where the time goes and what to change, and leave nothing behind",
     )
 
     model_class = MODELS[model]

@@ -16,7 +16,8 @@ from util.statistics import LabelStatistics
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
-    """Writes to a temporary name beside `path` and renames: a reader never sees half a file."""
+    """Writes to a temporary name beside `path` and renames: a reader never sees half a file, and a write that fails
+    leaves the old one. Raises OSError that names the file, as for a full disk."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with open(temporary, "wb") as file:
@@ -24,6 +25,9 @@ def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        told = f"cannot write it, what was there before is kept: {error.strerror}"
+        raise OSError(error.errno, told, str(path)) from None
     finally:
         temporary.unlink(missing_ok=True)
 

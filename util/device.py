@@ -9,6 +9,8 @@ from torch.nn import functional
 from util.errors import InputError
 
 TRIALS = 40
+# The first compute capability with matrix units for float16.
+TENSOR_CORES = (7, 0)
 
 
 def choose_device(gpu_ids: list[int]) -> tuple[torch.device, str]:
@@ -27,11 +29,13 @@ def choose_device(gpu_ids: list[int]) -> tuple[torch.device, str]:
     return device, f"device: GPU {gpu_ids[0]}, {torch.cuda.get_device_name(device)}"
 
 
-def bfloat16_is_faster(device: torch.device) -> bool:
-    """Whether convolutions are computed faster in bfloat16 than in float32: by trial on a CPU, where it depends on
-    the instruction set and may be many times slower; by capability on a GPU."""
+def fastest_precision(device: torch.device) -> str:
+    """The precision, "fp32", "bf16" or "fp16", in which convolutions are computed fastest: by trial on a CPU, where it
+    depends on the instruction set and may be many times slower; by capability on a GPU."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            return "bf16"
+        return "fp16" if torch.cuda.get_device_capability(device) >= TENSOR_CORES else "fp32"
     seconds = dict.fromkeys((torch.float32, torch.bfloat16), math.inf)
     # In turn and the best of many, so that what else the machine does meanwhile hits both alike.
     for _ in range(TRIALS):
@@ -40,4 +44,9 @@ def bfloat16_is_faster(device: torch.device) -> bool:
             start = time.perf_counter()
             functional.conv2d(image, weight, padding=1)
             seconds[kind] = min(seconds[kind], time.perf_counter() - start)
-    return seconds[torch.bfloat16] < seconds[torch.float32]
+    return "bf16" if seconds[torch.bfloat16] < seconds[torch.float32] else "fp32"
+
+
+def out_of_memory(error: RuntimeError) -> bool:
+    """Whether that is what torch says by it: on a GPU with a class of its own, on a CPU with a sentence."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

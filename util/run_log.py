@@ -8,6 +8,20 @@ import numpy as np
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from util.checkpoint import write_whole
+
+
+def clean_up(folder: Path, epoch: int) -> None:
+    """Takes out of a run's folder what a run that was killed left there: half-written files, and lines of
+    metrics.jsonl that are cut short or of later epochs than its checkpoint, which will be written anew."""
+    for path in folder.glob(".*.part"):
+        path.unlink()
+    path = folder / "metrics.jsonl"
+    if path.exists():
+        whole = [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+        kept = [line for line in whole if json.loads(line)["step"] <= epoch]
+        write_whole(path, lambda file: file.writelines(kept))
+
 
 class RunLog:
     """Appends to the files in `folder`; use as a context manager."""

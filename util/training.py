@@ -1,35 +1,52 @@
 """The state of a training run: everything that must survive a stop, and how it moves by one step."""
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim.swa_utils import AveragedModel
 
-from util.device import bfloat16_is_faster
+from util.device import fastest_precision
 from util.schedule import rate_factor
 
+Batch = dict[str, torch.Tensor]
 
-def running_average(decay: float) -> Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]:
-    """An averaging rule for AveragedModel: exponential with `decay`, but over the last tenth of a run that is shorter
-    than that, so that the weights that training started with do not linger."""
+AUTOCAST = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
-    def average(averaged: torch.Tensor, current: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
-        if not averaged.is_floating_point():
-            return current  # batch counters
-        return torch.lerp(averaged, current, 1.0 - min(decay, float(1 + count) / float(10 + count)))
 
-    return average
+def averaging_weight(decay: float, count: int) -> float:
+    """The share of the current weights in an exponential average that has seen `count` others: 1 - decay, but the
+    average goes over the last tenth of a run that is shorter than that, so that the weights that training started with
+    do not linger."""
+    return 1.0 - min(decay, (1 + count) / (10 + count))
+
+
+def split_batch(batch: Batch, parts: int) -> Iterator[Batch]:
+    """The batch in at most so many parts of the same size, the last one perhaps smaller."""
+    size = len(next(iter(batch.values())))
+    part = -(-size // parts)
+    for start in range(0, size, part):
+        yield {name: tensor[start : start + part] for name, tensor in batch.items()}
+
+
+def no_mark(phase: str) -> None:
+    """What train_step does at the end of a phase where nobody takes the time."""
 
 
 class TrainingState:
-    """Model, optimizer, schedule and averaged weights, with the place in the run: `epoch` and `step` within it.
+    """Model, optimizer and averaged weights, with the place in the run: `epoch` and `step` within it.
 
     options: plain training options (options/train_options.py).
+    network: the model as it is called in training, compiled where the options say so
     """
 
     def __init__(self, model: torch.nn.Module, options: Mapping[str, Any], steps_per_epoch: int, device: torch.device):
-        self.model, self.device = model.to(device), device
+        self.options, self.steps_per_epoch, self.device = options, steps_per_epoch, device
+        layout = torch.channels_last if options["channels_last"] else torch.contiguous_format
+        self.model = model.to(device).to(memory_format=layout)
+        self.network = torch.compile(self.model) if options["compile"] else self.model
         self.optimizer = torch.optim.AdamW(
             model.parameters(),
             lr=options["lr"],
@@ -37,46 +54,92 @@ class TrainingState:
             weight_decay=options["weight_decay"],
             fused=True,
         )
-        factor = rate_factor(
+        self.rate_factor = rate_factor(
             options["lr_policy"],
             options["epochs"],
             options["epochs_decay"],
             options["warmup_steps"],
             steps_per_epoch,
         )
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, factor)
         self.averaged = None
         if options["averaging"] > 0:
-            self.averaged = AveragedModel(model, avg_fn=running_average(options["averaging"]), use_buffers=True)
+            self.averaged = AveragedModel(model, multi_avg_fn=self.average, use_buffers=True)
+            # Its counter is asked at each step: on a GPU each answer would wait for all that is under way.
+            self.averaged.n_averaged = self.averaged.n_averaged.cpu()
         precision = options["precision"]
-        self.bfloat16 = bfloat16_is_faster(device) if precision == "auto" else precision == "bfloat16"
-        self.epoch, self.step, self.best_score = 0, 0, float("inf")
+        self.precision = fastest_precision(device) if precision == "auto" else precision
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
+        self.epoch, self.step, self.best_score, self.best_epoch = 0, 0, float("inf"), 0
+        self.gradient_norm = 0.0
+
+    @property
+    def steps_done(self) -> int:
+        return self.epoch * self.steps_per_epoch + self.step
+
+    @property
+    def epochs_done(self) -> int:
+        """Epochs whose last step is done, though perhaps not their validation."""
+        return self.steps_done // self.steps_per_epoch
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the next step."""
+        return self.options["lr"] * self.rate_factor(self.steps_done)
 
     @property
     def evaluated(self) -> torch.nn.Module:
         """The model that is scored and submitted: the averaged one where there is one."""
         return self.model if self.averaged is None else self.averaged.module
 
-    def train_step(self, batch: dict[str, torch.Tensor]) -> dict[str, float]:
-        """One step on a batch on the device. Returns the losses, the sum as "total".
+    def average(self, averaged: list[torch.Tensor], current: list[torch.Tensor], _: torch.Tensor) -> None:
+        """The averaging rule, in the form that AveragedModel asks for: tensors of one kind at a time."""
+        if averaged[0].is_floating_point():
+            torch._foreach_lerp_(averaged, current, averaging_weight(self.options["averaging"], self.steps_done))
+        else:
+            torch._foreach_copy_(averaged, current)  # batch counters
 
-        Raises FloatingPointError where the loss is NaN or infinite; weights are as before then.
+    def train_step(self, batch: Batch, mark: Callable[[str], None] = no_mark) -> dict[str, float]:
+        """One step on a batch on the device. Returns the losses, their sum as "total".
+
+        mark: called at the end of each phase, "forward", "backward" and "optimizer", with its name
+        Raises FloatingPointError where the loss, or the gradient, is NaN or infinite; weights are as before then.
         """
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
-            outputs = self.model(batch)
-        losses = self.model.losses(outputs, batch)
-        total = sum(losses.values())
-        values = {"total": total.item(), **{name: loss.item() for name, loss in losses.items()}}
-        if not torch.isfinite(total):
-            raise FloatingPointError(f"the loss is {values}")
+        size = len(next(iter(batch.values())))
         self.optimizer.zero_grad(set_to_none=True)
-        total.backward()
-        self.optimizer.step()
-        self.schedule.step()
+        sums: dict[str, torch.Tensor | float] = {}
+        dtype = AUTOCAST[self.precision]
+        for part in split_batch(batch, self.options["accumulation"]):
+            share = len(next(iter(part.values()))) / size
+            with torch.autocast(self.device.type, dtype, enabled=dtype is not None):
+                outputs = self.network(part)
+            losses = self.model.losses(outputs, part)
+            total = sum(losses.values())
+            mark("forward")
+            self.scaler.scale(total * share).backward()
+            for name, loss in {"total": total, **losses}.items():
+                sums[name] = sums.get(name, 0.0) + loss.detach() * share
+            mark("backward")
+
+        self.scaler.unscale_(self.optimizer)
+        gradients = [weight.grad for weight in self.model.parameters() if weight.grad is not None]
+        norm = get_total_norm(gradients)
+        # All that is asked of the device in a step, in one question: it waits for the answer once.
+        *values, self.gradient_norm = torch.stack([*sums.values(), norm]).tolist()
+        losses = dict(zip(sums, values, strict=True))
+        # Scaled gradients overflow now and then; the scaler leaves such a step out and lowers its scale.
+        if not math.isfinite(losses["total"] + (0.0 if self.scaler.is_enabled() else self.gradient_norm)):
+            raise FloatingPointError(f"the loss is {losses}, the gradient's norm {self.gradient_norm}")
+        if self.options["clip_gradients"] > 0:
+            clip_grads_with_norm_(self.model.parameters(), self.options["clip_gradients"], norm)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
         if self.averaged is not None:
             self.averaged.update_parameters(self.model)
         self.step += 1
-        return values
+        mark("optimizer")
+        return losses
 
     def state(self) -> dict[str, Any]:
         """Everything as plain types, for a checkpoint."""
@@ -84,11 +147,12 @@ class TrainingState:
             "model": self.model.state_dict(),
             "averaged": None if self.averaged is None else self.averaged.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
+            "scaler": self.scaler.state_dict(),
             "epoch": self.epoch,
             "step": self.step,
             "best_score": self.best_score,
-            "bfloat16": self.bfloat16,
+            "best_epoch": self.best_epoch,
+            "precision": self.precision,
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }
@@ -99,9 +163,9 @@ class TrainingState:
         if self.averaged is not None:
             self.averaged.load_state_dict(state["averaged"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
-        self.epoch, self.step, self.best_score = state["epoch"], state["step"], state["best_score"]
-        self.bfloat16 = state["bfloat16"]
+        self.scaler.load_state_dict(state["scaler"])
+        self.epoch, self.step = state["epoch"], state["step"]
+        self.best_score, self.best_epoch, self.precision = state["best_score"], state["best_epoch"], state["precision"]
         torch.set_rng_state(state["random"])
         if torch.cuda.is_available() and len(state["random_cuda"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all(state["random_cuda"])

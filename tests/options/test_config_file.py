@@ -158,7 +158,7 @@ def test_every_flag_of_a_file_can_be_taken_back(train, write):
         ("preset: quick", "preset: invalid choice: 'quick' (choose from"),
         ("lrr: 1", "unknown lrr; did you mean lr"),
         ("data-root: D", "unknown data-root; did you mean data_root"),
-        ("zzz: 1\n1: 2", "unknown zzz 1; known are based_on averaging backbone"),
+        ("zzz: 1\n1: 2", "unknown zzz 1; known are based_on accumulation averaging"),
         ("config: a.yml", "unknown config; "),
         ("help: true", "unknown help; "),
         ("<<: {lr: 1}", "<<: wanted a plain value, got !!map in line 1"),

@@ -80,7 +80,7 @@ def test_the_published_preset_is_the_published_baseline():
         "light": 0.0,
         "box_jitter": 0.0,
         "averaging": 0.0,
-        "precision": "float32",
+        "precision": "fp32",
     }
     assert {name: getattr(options, name) for name in published} == published
 

@@ -25,7 +25,7 @@ from util.training import TrainingState
 
 HOUSE = Path(__file__).parents[2]
 TINY = ["--img_size", 32, "--batch_size", 4, "--epochs", 2, "--num_workers", 0, "--gpu_ids", -1]
-TINY += ["--warmup_steps", 0, "--num_pictures", 2, "--precision", "float32"]
+TINY += ["--warmup_steps", 0, "--num_pictures", 2, "--precision", "fp32"]
 
 
 @pytest.fixture

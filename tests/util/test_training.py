@@ -1,3 +1,4 @@
+import copy
 import math
 import os
 import signal
@@ -5,10 +6,10 @@ import signal
 import pytest
 import torch
 
-from util.device import bfloat16_is_faster, choose_device
+from util.device import choose_device, fastest_precision, out_of_memory
 from util.interrupt import StopRequest
 from util.schedule import rate_factor
-from util.training import running_average
+from util.training import TrainingState, averaging_weight, split_batch
 
 
 def test_linear_is_the_published_schedule():
@@ -32,13 +33,10 @@ def test_unknown_policy_is_told():
         rate_factor("stair", 1, 1, 1, 1)
 
 
-def test_running_average_by_hand():
-    average = running_average(0.9)
-    old, new = torch.tensor([1.0]), torch.tensor([2.0])
+def test_averaging_weight_by_hand():
     # early: (1 + 1) / (10 + 1) of the old; late: 0.9 of it
-    assert average(old, new, torch.tensor(1)).item() == pytest.approx(2 / 11 + 2 * 9 / 11)
-    assert average(old, new, torch.tensor(10_000)).item() == pytest.approx(0.9 + 0.2)
-    assert average(torch.tensor(3), torch.tensor(4), torch.tensor(1)).item() == 4
+    assert averaging_weight(0.9, 1) == pytest.approx(9 / 11)
+    assert averaging_weight(0.9, 10_000) == pytest.approx(0.1)
 
 
 def test_no_gpu_is_told_in_one_line():
@@ -51,8 +49,8 @@ def test_no_gpu_is_told_in_one_line():
         assert "no GPU found" in line
 
 
-@pytest.mark.parametrize(("float32_seconds", "faster"), [(2.0, True), (0.5, False)])
-def test_precision_trial_decides(monkeypatch, float32_seconds, faster):
+@pytest.mark.parametrize(("float32_seconds", "fastest"), [(2.0, "bf16"), (0.5, "fp32")])
+def test_precision_trial_decides(monkeypatch, float32_seconds, fastest):
     clock = [0.0]
 
     def convolve(image, weight, padding):
@@ -60,7 +58,7 @@ def test_precision_trial_decides(monkeypatch, float32_seconds, faster):
 
     monkeypatch.setattr("util.device.functional.conv2d", convolve)
     monkeypatch.setattr("util.device.time.perf_counter", lambda: clock[0])
-    assert bfloat16_is_faster(torch.device("cpu")) is faster
+    assert fastest_precision(torch.device("cpu")) == fastest
 
 
 def test_signals_ask_and_handlers_come_back():
@@ -72,3 +70,184 @@ def test_signals_ask_and_handlers_come_back():
         with pytest.raises(KeyboardInterrupt):
             stop.handle(signal.SIGINT, None)
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+class Line(torch.nn.Module):
+    """y = weight x + bias with a squared loss; `steps` counts calls, as batch norm's counter does."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(3, 1)
+        torch.nn.init.ones_(self.layer.weight)
+        torch.nn.init.zeros_(self.layer.bias)
+        self.register_buffer("steps", torch.tensor(0))
+
+    def forward(self, batch):
+        self.steps += 1
+        return {"y": self.layer(batch["x"])[:, 0]}
+
+    def losses(self, outputs, batch):
+        return {"square": ((outputs["y"].float() - batch["y"]) ** 2).mean()}
+
+
+OPTIONS = {
+    "lr": 0.1,
+    "beta1": 0.9,
+    "beta2": 0.999,
+    "weight_decay": 0.0,
+    "lr_policy": "constant",
+    "epochs": 2,
+    "epochs_decay": 0,
+    "warmup_steps": 0,
+    "averaging": 0.0,
+    "precision": "fp32",
+    "channels_last": True,
+    "compile": False,
+    "accumulation": 1,
+    "clip_gradients": 0.0,
+}
+
+
+def line_state(**options):
+    return TrainingState(Line(), OPTIONS | options, steps_per_epoch=4, device=torch.device("cpu"))
+
+
+def line_batch(size=6, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return {"x": torch.randn(size, 3, generator=generator), "y": torch.randn(size, generator=generator)}
+
+
+def test_batches_are_split_whole_and_in_order():
+    batch = {"index": torch.arange(7)}
+    assert [part["index"].tolist() for part in split_batch(batch, 3)] == [[0, 1, 2], [3, 4, 5], [6]]
+    assert [part["index"].tolist() for part in split_batch(batch, 1)] == [list(range(7))]
+    assert len(list(split_batch(batch, 100))) == 7
+
+
+@pytest.mark.parametrize("parts", [2, 3, 4, 6])  # 4 parts of 6 images are of two, two and two
+def test_accumulated_parts_make_the_step_of_the_whole_batch(parts):
+    whole, accumulated = line_state(), line_state(accumulation=parts)
+    for seed in range(3):
+        batch = line_batch(7, seed)  # 7: the last part is smaller
+        losses = whole.train_step(batch), accumulated.train_step(batch)
+        assert losses[0] == pytest.approx(losses[1], rel=1e-5)  # float32 sums in another order
+        assert whole.gradient_norm == pytest.approx(accumulated.gradient_norm, rel=1e-5)
+    # Adam divides by the gradient's size, in which rounding counts for more
+    torch.testing.assert_close(whole.model.layer.weight, accumulated.model.layer.weight, rtol=1e-4, atol=1e-5)
+
+
+def test_the_first_step_is_adams_by_hand():
+    state, batch = line_state(), line_batch()
+    y = batch["x"].sum(1)
+    gradient = (2 * (y - batch["y"])[:, None] * batch["x"]).mean(0)
+    bias = (2 * (y - batch["y"])).mean()
+    losses = state.train_step(batch)
+    assert losses["total"] == losses["square"] == pytest.approx(((y - batch["y"]) ** 2).mean().item())
+    assert state.gradient_norm == pytest.approx(torch.cat([gradient, bias[None]]).norm().item(), rel=1e-5)
+    # bias-corrected first step: rate times the gradient's sign
+    torch.testing.assert_close(state.model.layer.weight[0].detach(), 1 - 0.1 * gradient.sign(), atol=1e-5, rtol=0)
+    assert (state.steps_done, state.epochs_done) == (1, 0)
+
+
+def test_clipping_shortens_long_gradients_only():
+    batch, kept = line_batch(), []
+    free = line_state()
+    free.train_step(batch)
+    for limit in (free.gradient_norm / 3, free.gradient_norm * 3):
+        state = line_state(clip_gradients=limit)
+        state.train_step(batch)
+        assert state.gradient_norm == pytest.approx(free.gradient_norm)  # as it was before
+        kept.append(torch.cat([weight.grad.flatten() for weight in state.model.parameters()]).norm().item())
+    assert kept == pytest.approx([free.gradient_norm / 3, free.gradient_norm], rel=1e-4)  # clipping adds 1e-6
+
+
+def test_running_average_by_hand():
+    state = line_state(averaging=0.5)
+    wanted = None
+    for count in range(4):
+        state.train_step(line_batch(seed=count))
+        current = state.model.layer.weight.detach().clone()
+        old = min(0.5, (1 + count) / (10 + count))
+        wanted = current if wanted is None else old * wanted + (1 - old) * current
+        torch.testing.assert_close(state.evaluated.layer.weight.detach(), wanted)
+    assert state.evaluated.steps == 4
+    assert state.evaluated is not state.model
+
+
+def test_a_gradient_that_is_not_finite_changes_no_weight():
+    state, batch = line_state(), line_batch()
+    state.train_step(batch)
+    before = {name: value.clone() for name, value in state.model.state_dict().items()}
+    # the loss is finite, what it asks of the first weight is not
+    state.model.layer.weight.register_hook(lambda gradient: gradient * torch.tensor([[math.inf, 1, 1]]))
+    with pytest.raises(FloatingPointError, match="gradient's norm inf"):
+        state.train_step(batch)
+    with pytest.raises(FloatingPointError, match=r"the loss is \{'total': nan"):
+        state.train_step(batch | {"y": torch.full((6,), math.nan)})
+    for name in ("layer.weight", "layer.bias"):
+        assert torch.equal(state.model.state_dict()[name], before[name])
+    assert state.steps_done == 1
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("bf16", 2**-7), ("fp16", 2**-10)])
+def test_sixteen_bits_come_near_to_the_whole_step(precision, tolerance):
+    whole, half, batch = line_state(), line_state(precision=precision), line_batch()
+    losses = whole.train_step(batch)["total"], half.train_step(batch)["total"]
+    assert losses[1] == pytest.approx(losses[0], rel=4 * tolerance)  # a few roundings
+    assert half.model.layer.weight.dtype == torch.float32
+    assert half.scaler.is_enabled() == (precision == "fp16")
+
+
+def test_an_overflow_in_half_precision_leaves_the_step_out_and_goes_on():
+    state, batch = line_state(precision="fp16"), line_batch()
+    state.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**24)
+    weight = state.model.layer.weight.detach().clone()
+    state.train_step(batch)  # float16 ends at 65504
+    assert torch.equal(state.model.layer.weight, weight)
+    assert state.scaler.get_scale() == 2.0**23
+    for _ in range(12):
+        state.train_step(batch)
+    assert not torch.equal(state.model.layer.weight, weight)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_a_restored_state_goes_on_as_the_other(precision):
+    options = {"averaging": 0.9, "precision": precision, "lr_policy": "cosine", "warmup_steps": 2}
+    through = line_state(**options)
+    for seed in range(3):
+        through.train_step(line_batch(seed=seed))
+    resumed = line_state(**options)
+    resumed.restore(copy.deepcopy(through.state()))  # as a file keeps it
+    assert (resumed.epoch, resumed.step, resumed.rate) == (through.epoch, through.step, through.rate)
+    for state in (through, resumed):
+        for seed in range(3, 6):
+            state.train_step(line_batch(seed=seed))
+    for name, tensor in through.averaged.state_dict().items():
+        assert torch.equal(tensor, resumed.averaged.state_dict()[name])
+    for name, tensor in through.model.state_dict().items():
+        assert torch.equal(tensor, resumed.model.state_dict()[name])
+
+
+def test_phases_are_marked_in_their_order():
+    marks = []
+    line_state(accumulation=2).train_step(line_batch(), marks.append)
+    assert marks == ["forward", "backward", "forward", "backward", "optimizer"]
+
+
+def test_lack_of_memory_is_told_from_other_errors():
+    assert out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**60)
+    assert out_of_memory(caught.value)
+    assert not out_of_memory(RuntimeError("size mismatch"))
+
+
+def test_work_that_may_be_given_up_ends_where_it_is():
+    done = []
+    with StopRequest() as stop:
+        with stop.at_once():
+            done.append(1)
+            os.kill(os.getpid(), signal.SIGTERM)
+            done.append(2)
+        assert (stop.asked, done) == (True, [1])
+        os.kill(os.getpid(), signal.SIGTERM)  # outside of it a second one changes nothing
