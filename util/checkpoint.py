@@ -1,5 +1,6 @@
 """Files that are written whole or not at all, and the checkpoints of a run."""
 
+import io
 import os
 import pickle
 import shutil
@@ -34,7 +35,10 @@ def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """state: tensors, numbers, text, and lists and dicts of these, so that it loads with weights_only."""
-    write_whole(path, lambda file: torch.save(state, file))
+    # By way of memory: on a full disk torch's own writer breaks off with an error that does not say so.
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    write_whole(path, lambda file: file.write(buffer.getbuffer()))
 
 
 def keep_as(path: Path, name: str) -> None:
