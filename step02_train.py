@@ -17,6 +17,7 @@ import torch
 from tqdm import tqdm
 
 from data import get_dataset_class
+from data.augmentation import augment_batch
 from data.cache import Cache, read_cache
 from data.wcpa import WcpaRoot
 from data.wcpa_dataset import WcpaDataset, epoch_batches
@@ -145,6 +146,7 @@ def train_epoch(
     dataset.epoch = state.epoch
     batches = epoch_batches(len(dataset), options.batch_size, options.seed, state.epoch)
     steps_per_epoch, batches = len(batches), batches[state.step :]
+    mirror = torch.from_numpy(cache.topology.mirror).to(state.device)
     state.model.train()
     sums: dict[str, float] = {}
     count = 0
@@ -153,6 +155,7 @@ def train_epoch(
     with tqdm(loaded, total=len(batches), desc=title, unit="step", leave=False) as bar:
         for count, batch in enumerate(bar, start=1):
             try:
+                batch = augment_batch(batch, mirror, cache.image_size[0])
                 losses = state.train_step(batch)
             except FloatingPointError as error:
                 path = folder / "broken_batch.pt"
@@ -228,8 +231,9 @@ def draw_validation(
     tiles = []
     for batch, _, verts, R_t in predict(model, dataset, chosen, device, options.batch_size, 0, "draw"):
         for index, mesh, pose in zip(batch["index"].tolist(), verts, R_t, strict=True):
-            image = dataset.root.read_image(dataset.samples[index])
-            tiles.append(overlay_mesh(image, mesh, pose, cache.topology.triangles, cache.projection))
+            tiles.append(
+                overlay_mesh(dataset.picture(index).whole(), mesh, pose, cache.topology.triangles, cache.projection)
+            )
     return mosaic(tiles, columns=min(4, len(tiles)), tile=320)
 
 

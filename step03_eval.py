@@ -71,7 +71,7 @@ def draw_mosaics(
     names = []
     for number, (batch, _, verts, R_t) in enumerate(batches):
         tiles = [
-            overlay_mesh(dataset.root.read_image(dataset.samples[index]), mesh, pose, triangles, projection)
+            overlay_mesh(dataset.picture(index).whole(), mesh, pose, triangles, projection)
             for index, mesh, pose in zip(batch["index"].tolist(), verts, R_t, strict=True)
         ]
         names.append(f"{number}.jpg" if options.split == "test" else f"val_{number}.jpg")
@@ -128,15 +128,12 @@ def draw_cases(
     chosen = [int(index) for index in cases.values()]
     ((_, _, verts, R_t),) = predict(model, dataset, chosen, device, len(cases), 0, "draw")
     for (name, index), mesh, pose in zip(cases.items(), verts, R_t, strict=True):
-        record = dataset.read(index)
-        distances = MILLIMETRES * np.linalg.norm(mesh - record.verts, axis=1)
+        image, truth = dataset.picture(index).whole(), dataset.label(index)
+        distances = MILLIMETRES * np.linalg.norm(mesh - truth["verts"], axis=1)
         tiles += [
-            label(record.image, f"{name}: score {scores[index]:.1f}"),
-            label(overlay_mesh(record.image, mesh, pose, run.topology.triangles, run.projection), "prediction"),
-            label(
-                overlay_mesh(record.image, record.verts, record.R_t, run.topology.triangles, run.projection),
-                "truth",
-            ),
+            label(image, f"{name}: score {scores[index]:.1f}"),
+            label(overlay_mesh(image, mesh, pose, run.topology.triangles, run.projection), "prediction"),
+            label(overlay_mesh(image, truth["verts"], truth["R_t"], run.topology.triangles, run.projection), "truth"),
             error_map(distances, run.topology, REDDEST_ERROR, "error, mm"),
         ]
     return mosaic(tiles, columns=4, tile=400)

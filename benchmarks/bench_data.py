@@ -30,6 +30,20 @@ ROUNDS = 5
 CPU = torch.device("cpu")
 
 
+def published_windows(image: np.ndarray, box: np.ndarray, size: int) -> dict[str, np.ndarray]:
+    """The two windows (size, size, 3) of an image, made from all of it, for a face box (left, top, right, bottom)."""
+    left, top, right, bottom = box
+    corners, last = np.float32([[left, top], [left, bottom], [right, top]]), size - 1
+    affine = cv2.getAffineTransform(corners, np.float32([[0, 0], [0, last], [last, 0]]))
+    local = cv2.warpAffine(image, affine, (size, size))
+    height, width = image.shape[:2]
+    blackened = np.zeros_like(image)
+    columns = slice(int(max(left, 0)), max(0, int(min(right, width))))
+    rows = slice(int(max(top, 0)), max(0, int(min(bottom, height))))
+    blackened[rows, columns] = image[rows, columns]
+    return {"local": local, "global": cv2.resize(blackened, (size, size))}
+
+
 class PublishedDataset(Dataset):
     """One item as the published baseline makes it: everything from its own file, windows as floats in -1..1."""
 
@@ -39,7 +53,7 @@ class PublishedDataset(Dataset):
     def __len__(self) -> int:
         return len(self.samples)
 
-    def windows(self, sample: SampleId) -> tuple[np.ndarray, np.ndarray]:
+    def windows(self, sample: SampleId) -> dict[str, np.ndarray]:
         image = cv2.cvtColor(cv2.imread(str(self.root.image_path(sample))), cv2.COLOR_BGR2RGB)
         points = np.array(
             [line.split() for line in self.root.landmarks_path(sample).read_text().splitlines()], np.float32
@@ -47,26 +61,16 @@ class PublishedDataset(Dataset):
         low, high = points.min(axis=0), points.max(axis=0)
         (x, y), extent = (low + high) / 2, (high - low).max()
         left, right, up, down = (reach * extent for reach in FACE_BOX_REACH)
-        box = np.float32([[x - left, y - up], [x - left, y + down], [x + right, y - up]])
-        last = self.size - 1
-        affine = cv2.getAffineTransform(box, np.float32([[0, 0], [0, last], [last, 0]]))
-        local = cv2.warpAffine(image, affine, (self.size, self.size))
-        height, width = image.shape[:2]
-        blackened = np.zeros_like(image)
-        columns = slice(int(max(x - left, 0)), int(min(x + right, width)))
-        rows = slice(int(max(y - up, 0)), int(min(y + down, height)))
-        blackened[rows, columns] = image[rows, columns]
-        return local, cv2.resize(blackened, (self.size, self.size))
+        return published_windows(image, np.float32([x - left, y - up, x + right, y + down]), self.size)
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
         sample = self.samples[index]
-        local, whole = self.windows(sample)
+        windows = self.windows(sample)
         with np.load(self.root.label_path(sample)) as label:
             verts, R_t = label["verts"], label["R_t"]
         yaw, pitch, roll = Rotation.from_matrix(R_t[:3, :3].T).as_euler("yxz")
         return {
-            "local": torch.from_numpy(local.transpose(2, 0, 1).copy()).float() / 127.5 - 1,
-            "global": torch.from_numpy(whole.transpose(2, 0, 1).copy()).float() / 127.5 - 1,
+            **{n: torch.from_numpy(w.transpose(2, 0, 1).copy()).float() / 127.5 - 1 for n, w in windows.items()},
             "verts": torch.from_numpy(verts * 10),
             "six": torch.tensor([pitch, yaw, roll, *R_t[3, :3]], dtype=torch.float32),
         }
@@ -75,7 +79,7 @@ class PublishedDataset(Dataset):
 def check_same_windows(published: PublishedDataset, ours: WcpaDataset) -> None:
     for index in range(0, len(published), max(1, len(published) // 20)):
         wanted, item = published.windows(published.samples[index]), ours[index]
-        for name, window in zip(("local", "global"), wanted, strict=True):
+        for name, window in wanted.items():
             np.testing.assert_array_equal(item[name].numpy().transpose(1, 2, 0), window)
 
 

@@ -1,36 +1,17 @@
-"""Random changes to a training record, labels and all."""
+"""Random changes to training samples: drawn a sample at a time, mostly made a batch at a time, on its device."""
 
-import cv2
 import numpy as np
+import torch
 
-from data.wcpa import Record
 from util.landmarks import MIRROR_68
 
-
-def mirror_record(record: Record, mirror: np.ndarray) -> Record:
-    """The record as a mirror shows it: image, 68 points, verts and R_t.
-
-    mirror: (N,) the vertex that each vertex becomes. The camera's principal point must be the image centre.
-    """
-    landmarks = record.landmarks[MIRROR_68].copy()
-    landmarks[:, 0] = record.image.shape[1] - landmarks[:, 0]
-    mirrored = Record(cv2.flip(record.image, 1), landmarks)
-    if record.verts is not None:
-        flip = np.diag(np.float32([-1, 1, 1, 1]))
-        mirrored.verts = record.verts[mirror] * np.float32([-1, 1, 1])
-        mirrored.R_t = flip @ record.R_t @ flip
-    return mirrored
+Batch = dict[str, torch.Tensor]
 
 
-def jitter_light(image: np.ndarray, random: np.random.Generator, brightness: float, contrast: float) -> np.ndarray:
-    """Shifts and stretches the levels by up to `brightness` and `contrast` of their range; the mean level stays put
-    under the stretch."""
+def draw_light(random: np.random.Generator, brightness: float, contrast: float) -> tuple[float, float]:
+    """Gain and shift, the latter in levels: up to `contrast` of 1 and `brightness` of the range of levels."""
     gain = 1.0 + random.uniform(-contrast, contrast)
-    shift = 255.0 * random.uniform(-brightness, brightness)
-    levels = np.arange(256, dtype=np.float64)
-    mean = image[::8, ::8].mean()
-    table = np.clip((levels - mean) * gain + mean + shift, 0, 255).round().astype(np.uint8)
-    return cv2.LUT(image, table)
+    return gain, 255.0 * random.uniform(-brightness, brightness)
 
 
 def jitter_box(box: np.ndarray, random: np.random.Generator, shift: float, scale: float) -> np.ndarray:
@@ -40,3 +21,57 @@ def jitter_box(box: np.ndarray, random: np.random.Generator, shift: float, scale
     centre = centre + random.uniform(-shift, shift, size=2) * 2 * half
     half = half * (1.0 + random.uniform(-scale, scale))
     return np.concatenate([centre - half, centre + half])
+
+
+def augment_batch(batch: Batch, mirror: torch.Tensor, image_width: int) -> Batch:
+    """The batch, on its device, with what its samples ask for done to it, if they ask for anything.
+
+    mirrored (B,) bool: which samples to show as in a mirror, windows with their affines, landmarks68, verts and R_t;
+    light (B, 2): gain and shift of the levels. mirror: (N,) the vertex that each vertex becomes; the camera's principal
+    point must be the centre of the image, `image_width` pixels wide.
+    """
+    batch = dict(batch)
+    windows = [name.removesuffix("_affine") for name in batch if name.endswith("_affine")]
+    if "light" in batch:
+        light_windows(batch, windows, batch.pop("light"))
+    if "mirrored" in batch:
+        mirror_samples(batch, windows, batch.pop("mirrored"), mirror, image_width)
+    return batch
+
+
+def light_windows(batch: Batch, windows: list[str], light: torch.Tensor) -> None:
+    """Stretches the levels of each sample's windows about the mean level of its first window, and shifts them. What is
+    black, as beyond the image or the face box, stays so."""
+    gain, shift = light[:, :, None, None, None].unbind(dim=1)
+    pivot = batch[windows[0]].float().mean(dim=(1, 2, 3), keepdim=True)
+    for name in windows:
+        window = batch[name]
+        levels = (window.float() - pivot) * gain + pivot + shift
+        seen = window.amax(dim=1, keepdim=True) > 0
+        batch[name] = (levels.clamp(0, 255).round() * seen).to(torch.uint8)
+
+
+def mirror_samples(
+    batch: Batch, windows: list[str], mirrored: torch.Tensor, mirror: torch.Tensor, image_width: int
+) -> None:
+    """Mirrors the samples for which `mirrored` (B,) is true, in place of the batch's entries."""
+
+    def replace(name: str, values: torch.Tensor) -> None:
+        where = mirrored.reshape(-1, *[1] * (values.dim() - 1))
+        batch[name] = torch.where(where, values, batch[name])
+
+    for name in windows:
+        window, affine = batch[name], batch[f"{name}_affine"].clone()
+        # x of the mirrored image is image_width - x of the image, and likewise in the window
+        affine[:, :, 2] += affine[:, :, 0] * image_width
+        affine[:, 1, 0].neg_()
+        affine[:, 0, 1:].neg_()
+        affine[:, 0, 2] += window.shape[-1]
+        replace(name, window.flip(-1))
+        replace(f"{name}_affine", affine)
+    points = batch["landmarks68"][:, torch.from_numpy(MIRROR_68).to(mirrored.device)]
+    replace("landmarks68", torch.stack([image_width - points[..., 0], points[..., 1]], dim=-1))
+    if "verts" in batch:
+        flip = torch.tensor([-1.0, 1.0, 1.0, 1.0], device=mirrored.device)
+        replace("verts", batch["verts"][:, mirror] * flip[:3])
+        replace("R_t", flip[:, None] * batch["R_t"] * flip)

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
+from data.jpeg import decode_rgb
 from util.checks import check_array
 from util.errors import InputError
 from util.mesh import Topology, make_topology, read_obj
@@ -124,7 +124,8 @@ class WcpaRoot:
         return self.root / "info" / sample.subject / sample.action / f"{sample.image}_info.npz"
 
     def read_image(self, sample: SampleId) -> np.ndarray:
-        return read_rgb(self.image_path(sample))
+        path = self.image_path(sample)
+        return decode_rgb(path.read_bytes(), path)
 
     def read_landmarks(self, sample: SampleId) -> np.ndarray:
         return read_matrix(self.landmarks_path(sample), (68, 2)).astype(np.float32)
@@ -144,27 +145,15 @@ class WcpaRoot:
             raise InputError(f"{path}: {error}") from None
         return verts.astype(np.float32), R_t.astype(np.float32)
 
-    def read(self, sample: SampleId, num_vertices: int, labelled: bool) -> Record:
-        record = Record(self.read_image(sample), self.read_landmarks(sample))
+    def read_arrays(self, sample: SampleId, num_vertices: int, labelled: bool) -> dict[str, np.ndarray]:
+        """landmarks (68, 2) and, where labelled, verts and R_t, by these names."""
+        arrays = {"landmarks": self.read_landmarks(sample)}
         if labelled:
-            record.verts, record.R_t = self.read_label(sample, num_vertices)
-        return record
+            arrays["verts"], arrays["R_t"] = self.read_label(sample, num_vertices)
+        return arrays
 
-
-def read_rgb(path: Path) -> np.ndarray:
-    """(h, w, 3) uint8 RGB. Raises FileNotFoundError, or InputError where the file is no image or is cut short."""
-    data = path.read_bytes()
-    # OpenCV fills up a JPEG that is cut short and says nothing. The end marker cannot stand inside coded data, so a
-    # whole picture has one behind the start of its last scan.
-    if data[:2] == b"\xff\xd8" and data.rfind(b"\xff\xd9") <= data.rfind(b"\xff\xda"):
-        raise InputError(f"{path}: wanted a whole JPEG, got one that is cut short ({len(data)} bytes)")
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB) if data else None
-    except cv2.error:  # an image larger than OpenCV admits
-        image = None
-    if image is None:
-        raise InputError(f"{path}: wanted an image, got {len(data)} bytes that OpenCV cannot decode")
-    return image
+    def read(self, sample: SampleId, num_vertices: int, labelled: bool) -> Record:
+        return Record(self.read_image(sample), **self.read_arrays(sample, num_vertices, labelled))
 
 
 def read_matrix(path: Path, shape: tuple[int, int]) -> np.ndarray:

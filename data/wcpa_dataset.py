@@ -6,19 +6,23 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from data.augmentation import jitter_box, jitter_light, mirror_record
+from data.augmentation import draw_light, jitter_box
 from data.packed_labels import PackedLabels
-from data.wcpa import Record, SampleId, WcpaRoot
-from data.windows import WINDOWS, face_box
+from data.wcpa import SampleId, WcpaRoot
+from data.windows import WINDOWS, Picture, face_box
 from util.errors import InputError
 from util.mesh import Topology
+
+# The most that --light changes: shares of the range of levels, and of the contrast.
+BRIGHTNESS, CONTRAST = 0.125, 0.25
 
 
 class WcpaDataset(Dataset):
     """One item is a dict of tensors (models/base_model.py shows the batch that they become):
 
     <window> uint8 (3, S, S) RGB, <window>_affine f32 (2, 3), landmarks68 f32 (68, 2), index int64 (),
-    and where `labelled`: verts f32 (N, 3), R_t f32 (4, 4).
+    where `labelled`: verts f32 (N, 3), R_t f32 (4, 4),
+    and where augmented, for data.augmentation.augment_batch: mirrored bool (), light f32 (2,).
 
     windows: names in data.windows.WINDOWS; size: S in pixels.
     augmentation: how much to change training records; empty for none. {"mirror": probability, "light": probability,
@@ -44,45 +48,74 @@ class WcpaDataset(Dataset):
         unknown = [name for name in windows if name not in WINDOWS]
         if unknown:
             raise InputError(f"windows: unknown {', '.join(unknown)}; known are {', '.join(WINDOWS)}")
-        self.root, self.samples, self.topology = root, list(samples), topology
+        self.root, self.samples, self.topology = root, samples, topology
         self.windows, self.size, self.labelled = tuple(windows), size, labelled
-        self.augmentation, self.seed, self.epoch = augmentation or {}, seed, 0
+        self.augmentation = {name: amount for name, amount in (augmentation or {}).items() if amount > 0}
+        self.seed, self.epoch = seed, 0
         self.labels = labels
 
     def __len__(self) -> int:
         return len(self.samples)
 
-    def read(self, index: int) -> Record:
-        """The record of an item, as yet unchanged."""
-        sample = self.samples[index]
-        if self.labels is None:
-            return self.root.read(sample, self.topology.num_vertices, self.labelled)
-        return Record(self.root.read_image(sample), **self.labels[index])
+    def picture(self, index: int) -> Picture:
+        """What is at hand of an item's image, as yet unchanged."""
+        image = self.root.read_image(self.samples[index])
+        return Picture(image, width=image.shape[1], height=image.shape[0])
+
+    def label(self, index: int) -> dict[str, np.ndarray]:
+        """An item's landmarks (68, 2) and, where labelled, verts (N, 3) and R_t (4, 4), as yet unchanged."""
+        if self.labels is not None:
+            return self.labels[index]
+        return self.root.read_arrays(self.samples[index], self.topology.num_vertices, self.labelled)
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        record = self.read(index)
+        return {name: tensor[0] for name, tensor in self.read_batch([index]).items()}
+
+    def read_batch(self, indices: Sequence[int]) -> dict[str, torch.Tensor]:
+        """The items of these indices, each along the first axis of the tensors. The windows' memory is in the order of
+        pixels, (B, S, S, 3), as OpenCV draws them; torch calls that channels last."""
+        batch: dict[str, np.ndarray] = {"index": np.array(indices)}
+
+        def put(place: int, name: str, values: np.ndarray) -> None:
+            if name not in batch:
+                batch[name] = np.empty((len(indices), *values.shape), values.dtype)
+            batch[name][place] = values
+
+        for name in self.windows:
+            batch[name] = np.empty((len(indices), self.size, self.size, 3), np.uint8)
+        for place, index in enumerate(indices):
+            picture, label = self.picture(index), self.label(index)
+            label["landmarks68"] = label.pop("landmarks")
+            box = face_box(label["landmarks68"])
+            if self.augmentation:
+                box, changes = self.augment(index, box, label["landmarks68"])
+                label |= changes
+            for name, values in label.items():
+                put(place, name, values)
+            for name in self.windows:
+                affine = WINDOWS[name](picture, box, batch[name][place])
+                put(place, f"{name}_affine", affine.astype(np.float32))
+        for name in self.windows:
+            batch[name] = batch[name].transpose(0, 3, 1, 2)
+        return {name: torch.from_numpy(array) for name, array in batch.items()}
+
+    def augment(self, index: int, box: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """The box that an item's augmentation looks at, and what is left to do for augment_batch; adds the noise to the
+        landmarks (68, 2) themselves."""
         random = np.random.default_rng([self.seed, self.epoch, index])
-        if random.random() < self.augmentation.get("mirror", 0.0):
-            record = mirror_record(record, self.topology.mirror)
-        box = face_box(record.landmarks)
-        if self.augmentation.get("landmarks", 0.0) > 0:
+        changes = {}
+        if "mirror" in self.augmentation:
+            changes["mirrored"] = np.array(random.random() < self.augmentation["mirror"])
+        if "landmarks" in self.augmentation:
             deviation = self.augmentation["landmarks"] * (box[2] - box[0])
-            record.landmarks += random.normal(0.0, deviation, record.landmarks.shape).astype(np.float32)
-        if self.augmentation.get("box", 0.0) > 0:
+            landmarks += random.normal(0.0, deviation, landmarks.shape).astype(np.float32)
+        if "box" in self.augmentation:
             amount = self.augmentation["box"]
             box = jitter_box(box, random, shift=amount, scale=amount)
-        if random.random() < self.augmentation.get("light", 0.0):
-            record.image = jitter_light(record.image, random, brightness=0.125, contrast=0.25)
-
-        item = {"landmarks68": torch.from_numpy(record.landmarks), "index": torch.tensor(index)}
-        for name in self.windows:
-            window = WINDOWS[name](record.image, box, self.size)
-            item[name] = torch.from_numpy(np.ascontiguousarray(window.image.transpose(2, 0, 1)))
-            item[f"{name}_affine"] = torch.from_numpy(window.affine)
-        if self.labelled:
-            item["verts"] = torch.from_numpy(record.verts)
-            item["R_t"] = torch.from_numpy(record.R_t)
-        return item
+        if "light" in self.augmentation:
+            changed = random.random() < self.augmentation["light"]
+            changes["light"] = np.float32(draw_light(random, BRIGHTNESS, CONTRAST) if changed else (1, 0))
+        return box, changes
 
 
 def epoch_batches(length: int, batch_size: int, seed: int, epoch: int) -> list[list[int]]:

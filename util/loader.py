@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 import cv2
-import numpy as np
 import torch
 from torch.utils.data import Dataset
 
@@ -19,12 +18,6 @@ Indices = Sequence[int]
 
 # Batches that wait for the device beside those that are being read: one may take longer than the others.
 SPARE_BATCHES = 2
-
-
-def collate(items: Sequence[Batch]) -> Batch:
-    """Items, dicts of tensors of the same names and shapes, as one dict of tensors with a first axis for the item."""
-    # By NumPy: torch would start threads of its own for each thread that reads.
-    return {name: torch.from_numpy(np.stack([item[name].numpy() for item in items])) for name in items[0]}
 
 
 def read_ahead(read: Callable[[Indices], Batch], batches: Iterable[Indices], num_workers: int) -> Iterator[Batch]:
@@ -50,12 +43,12 @@ def load_batches(
 ) -> Iterator[Batch]:
     """Yields the batches, given as lists of indices, in their order and on the device.
 
-    Raises what reading an item raises.
+    dataset: its read_batch(indices) makes a batch. Raises what that raises.
     """
     cv2.setNumThreads(0)  # the readers are the threads
 
     def read(indices: Indices) -> Batch:
-        batch = collate([dataset[index] for index in indices])
+        batch = dataset.read_batch(indices)
         return {name: tensor.pin_memory() for name, tensor in batch.items()} if device.type == "cuda" else batch
 
     for batch in read_ahead(read, batches, num_workers):

@@ -1,10 +1,9 @@
 """Reading a data root: what is right comes back, what is wrong is told with the file's name."""
 
-import cv2
 import numpy as np
 import pytest
 
-from data.wcpa import SampleId, WcpaRoot, read_matrix, read_rgb, read_sample_list
+from data.wcpa import SampleId, WcpaRoot, read_matrix, read_sample_list
 
 SAMPLE = SampleId("000101", "01_Neutral", "042")
 NUM_VERTICES = 99
@@ -24,13 +23,6 @@ def test_leading_zeros_stay(wcpa_root):
     assert samples[1] == SAMPLE
     assert str(samples[1]) == "000101/01_Neutral/042"
     assert len(samples) == 20
-
-
-def test_images_are_rgb(tmp_path):
-    image = np.zeros((32, 32, 3), np.uint8)
-    image[..., 2] = 255  # red in OpenCV's order
-    cv2.imwrite(str(tmp_path / "red.png"), image)
-    np.testing.assert_array_equal(read_rgb(tmp_path / "red.png")[0, 0], [255, 0, 0])
 
 
 @pytest.mark.parametrize("missing", ["image", "68landmarks", "list", "resources"])

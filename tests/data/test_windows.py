@@ -1,10 +1,17 @@
+import cv2
 import numpy as np
 import pytest
 
-from data.augmentation import jitter_box, jitter_light, mirror_record
-from data.wcpa import SampleId
-from data.windows import WINDOWS, face_box
-from util.camera import WCPA_PROJECTION, project, transform
+from benchmarks.bench_data import published_windows
+from data.windows import WINDOWS, Picture, face_box, touched
+from util.errors import InputError
+
+
+def draw(name, image, box, size):
+    """A window (size, size, 3) of a whole image, and its affine."""
+    window = np.full((size, size, 3), 77, np.uint8)  # what lay in the memory before must not be seen
+    return window, WINDOWS[name](Picture(image, image.shape[1], image.shape[0]), box, window)
+
 
 LANDMARKS = np.float32([[300, 350], [500, 420]] * 34)
 
@@ -22,20 +29,18 @@ def test_affine_says_where_image_points_are_in_the_window(name):
     for x, y in ((360.0, 320.0), (470.3, 410.7)):
         bump = 250 * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * 12**2))
         image = np.repeat(bump[..., None], 3, axis=2).astype(np.uint8)
-        window = WINDOWS[name](image, box, size)
-        assert (window.image.shape, window.image.dtype) == ((size, size, 3), np.uint8)
-        assert (window.affine.shape, window.affine.dtype) == ((2, 3), np.float32)
-        light = window.image[..., 0].astype(float)
+        window, affine = draw(name, image, box, size)
+        light = window[..., 0].astype(float)
         grid = np.mgrid[:size, :size] + 0.5
         found = (grid * light).sum(axis=(1, 2)) / light.sum()
-        expected = window.affine @ [x, y, 1]
+        expected = affine @ [x, y, 1]
         # levels are cut to whole numbers in image and window: some hundredths of a pixel
         np.testing.assert_allclose(found[::-1], expected, atol=0.05)
 
 
 def test_local_window_maps_box_corners_to_outermost_pixel_centres():
     box = face_box(LANDMARKS)
-    affine = WINDOWS["local"](np.zeros((800, 800, 3), np.uint8), box, 256).affine
+    _, affine = draw("local", np.zeros((800, 800, 3), np.uint8), box, 256)
     # OpenCV's coordinates are half a pixel smaller than those from the corner
     np.testing.assert_allclose(affine @ [box[0] + 0.5, box[1] + 0.5, 1], [0.5, 0.5], atol=1e-3)  # float32
     np.testing.assert_allclose(affine @ [box[2] + 0.5, box[3] + 0.5, 1], [255.5, 255.5], atol=1e-3)
@@ -43,46 +48,60 @@ def test_local_window_maps_box_corners_to_outermost_pixel_centres():
 
 def test_global_window_is_black_outside_the_box():
     image = np.full((256, 256, 3), 200, np.uint8)
-    window = WINDOWS["global"](image, np.array([-10.0, 20.9, 100.2, 300.0]), 256).image
+    window, _ = draw("global", image, np.array([-10.0, 20.9, 100.2, 300.0]), 256)
     expected = np.zeros_like(image)
     expected[20:256, 0:100] = 200
     np.testing.assert_array_equal(window, expected)
-    assert not WINDOWS["global"](image, np.array([300.0, 20, 400, 50]), 256).image.any()
+    assert not draw("global", image, np.array([300.0, 20, 400, 50]), 256)[0].any()
 
 
-def test_mirrored_labels_fit_the_mirrored_picture(wcpa_root):
-    topology = wcpa_root.topology()
-    record = wcpa_root.read(SampleId("000101", "01_Neutral", "042"), topology.num_vertices, labelled=True)
-    mirrored = mirror_record(record, topology.mirror)
-    np.testing.assert_array_equal(mirrored.image, record.image[:, ::-1])
-    points, _ = project(transform(record.verts, record.R_t), WCPA_PROJECTION, 96, 96)
-    mirrored_points, _ = project(transform(mirrored.verts, mirrored.R_t), WCPA_PROJECTION, 96, 96)
-    expected = points[topology.mirror] * [-1, 1] + [96, 0]
-    np.testing.assert_allclose(mirrored_points, expected, atol=1e-4)  # float32 labels
-    assert np.linalg.det(mirrored.R_t[:3, :3]) == pytest.approx(1, abs=1e-5)
-    again = mirror_record(mirrored, topology.mirror)
-    np.testing.assert_array_equal(again.landmarks, record.landmarks)
-    np.testing.assert_array_equal(again.verts, record.verts)
+def random_boxes(count, length, seed=0):
+    """Square boxes, half of them with whole or half edges, many reaching out of an image of that side."""
+    random = np.random.default_rng(seed)
+    for number in range(count):
+        side = random.uniform(0.08, 0.9) * length
+        low = random.uniform(-0.2 * length, 1.2 * length - side, 2)
+        box = np.concatenate([low, low + side])
+        yield np.round(box * 2) / 2 if number % 2 else box
 
 
-def test_light_jitter_by_hand():
-    image = np.full((16, 16, 3), 100, np.uint8)
-
-    class Fixed:
-        def uniform(self, low, high):
-            return high
-
-    # the mean level is 100: contrast does not move it, brightness adds 0.1 * 255
-    assert (jitter_light(image, Fixed(), brightness=0.1, contrast=0.5) == 126).all()
-    assert (jitter_light(image, Fixed(), brightness=1.0, contrast=0.0) == 255).all()
+@pytest.mark.parametrize(
+    ("height", "width", "size"), [(800, 800, 256), (800, 800, 176), (400, 600, 112), (96, 96, 128)]
+)
+def test_windows_are_the_published_ones_to_the_bit(height, width, size):
+    image = np.random.default_rng(1).integers(0, 256, (height, width, 3), np.uint8)
+    for box in random_boxes(60, min(height, width)):
+        for name, wanted in published_windows(image, box, size).items():
+            np.testing.assert_array_equal(draw(name, image, box, size)[0], wanted)
 
 
-def test_box_jitter_stays_within_its_bounds():
-    random, box = np.random.default_rng(0), np.array([100.0, 200, 300, 400])
-    boxes = np.array([jitter_box(box, random, shift=0.1, scale=0.2) for _ in range(500)])
-    sides, centres = boxes[:, 2:] - boxes[:, :2], (boxes[:, 2:] + boxes[:, :2]) / 2
-    assert np.allclose(sides[:, 0], sides[:, 1])
-    assert sides.min() >= 160
-    assert sides.max() <= 240
-    assert np.abs(centres - [200, 300]).max() <= 20
-    assert np.abs(centres - [200, 300]).max() > 15
+@pytest.mark.parametrize(("length", "size"), [(800, 256), (800, 224), (800, 176), (640, 304), (400, 112), (96, 32)])
+def test_a_part_is_resized_as_the_whole_is(length, size):
+    image = np.random.default_rng(2).integers(0, 256, (length, 3, 3), np.uint8)
+    whole = cv2.resize(image, (3, size))
+    for low, high in np.sort(np.random.default_rng(3).integers(0, length, (100, 2))) + [0, 1]:
+        part, seen = touched(low, high, length, size)
+        assert part.start <= low < high <= part.stop
+        np.testing.assert_array_equal(cv2.resize(image[part], (3, seen.stop - seen.start)), whole[seen])
+
+
+def test_a_smaller_copy_of_a_part_shows_the_same():
+    """A smooth picture, of which only a part around the face is at hand, at half the size."""
+    rows, columns = np.mgrid[:800, :800]
+    waves = [127 + 100 * np.sin(rows / 31 + phase) * np.cos(columns / 43 - phase) for phase in range(3)]
+    image, box = np.stack(waves, axis=2).astype(np.uint8), np.array([210.0, 190, 590, 570])
+    part = cv2.resize(image[130:650, 160:660], (250, 260), interpolation=cv2.INTER_AREA)
+    picture = Picture(part, 800, 800, complete=False, left=160, top=130, scale=0.5)
+    for name in ("local", "global"):
+        wanted, affine = draw(name, image, box, 256)
+        window = np.zeros_like(wanted)
+        np.testing.assert_array_equal(WINDOWS[name](picture, box, window), affine)
+        difference = np.abs(window.astype(int) - wanted)
+        if name == "global":  # the outermost pixels mix with the black beyond the box in another share
+            black = ~wanted.any(axis=2)
+            assert not window[cv2.erode(black.astype(np.uint8), np.ones((3, 3))) > 0].any()
+            difference = difference[cv2.dilate(black.astype(np.uint8), np.ones((5, 5))) == 0]
+        assert difference.max() <= 3  # the waves are nearly straight within two pixels; whole levels twice
+    np.testing.assert_allclose(picture.whole()[200:600, 200:600], image[200:600, 200:600], atol=3)
+    with pytest.raises(InputError, match="wanted whole images, got parts"):
+        WINDOWS["whole"](picture, box, window)
