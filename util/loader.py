@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
+from typing import TypeVar
 
 import cv2
 import torch
@@ -15,12 +16,13 @@ from torch.utils.data import Dataset
 
 Batch = dict[str, torch.Tensor]
 Indices = Sequence[int]
+Result = TypeVar("Result")
 
 # Batches that wait for the device beside those that are being read: one may take longer than the others.
 SPARE_BATCHES = 2
 
 
-def read_ahead(read: Callable[[Indices], Batch], batches: Iterable[Indices], num_workers: int) -> Iterator[Batch]:
+def read_ahead(read: Callable[[Indices], Result], batches: Iterable[Indices], num_workers: int) -> Iterator[Result]:
     """Yields read(batch) for each batch in order, with `num_workers` threads at work on the next ones; 0 reads in the
     thread that asks. What `read` raises comes out in its batch's place, and nothing more is read then."""
     if num_workers == 0:
@@ -39,20 +41,32 @@ def read_ahead(read: Callable[[Indices], Batch], batches: Iterable[Indices], num
 
 
 def load_batches(
-    dataset: Dataset, batches: Sequence[Indices], num_workers: int, device: torch.device
+    dataset: Dataset, batches: Iterable[Indices], num_workers: int, device: torch.device
 ) -> Iterator[Batch]:
     """Yields the batches, given as lists of indices, in their order and on the device.
 
     dataset: its read_batch(indices) makes a batch. Raises what that raises.
     """
     cv2.setNumThreads(0)  # the readers are the threads
+    # Beside the stream that computes, so that batches are copied while the ones before them are at work.
+    stream = torch.cuda.Stream(device) if device.type == "cuda" else None
 
-    def read(indices: Indices) -> Batch:
+    def read(indices: Indices) -> tuple[Batch, torch.cuda.Event | None]:
         batch = dataset.read_batch(indices)
-        return {name: tensor.pin_memory() for name, tensor in batch.items()} if device.type == "cuda" else batch
+        if stream is None:
+            return batch, None
+        with torch.cuda.stream(stream):
+            pinned = {name: tensor.pin_memory() for name, tensor in batch.items()}
+            moved = {name: tensor.to(device, non_blocking=True) for name, tensor in pinned.items()}
+            return moved, stream.record_event()
 
-    for batch in read_ahead(read, batches, num_workers):
-        yield {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
+    for batch, copied in read_ahead(read, batches, num_workers):
+        if copied is not None:
+            computing = torch.cuda.current_stream(device)
+            computing.wait_event(copied)
+            for tensor in batch.values():
+                tensor.record_stream(computing)  # its memory is free when the computation is done with it
+        yield batch
 
 
 def in_order(indices: Indices, batch_size: int) -> list[Indices]:

@@ -299,6 +299,17 @@ def test_a_loss_that_is_not_finite_names_its_images(prepared, tmp_path, run_scri
     assert {"local", "global", "landmarks68", "verts", "R_t"} <= batch.keys()
 
 
+def test_profiling_tells_where_the_time_goes_and_leaves_nothing(prepared, tmp_path, run_script):
+    words = [*prepared, "--checkpoints_dir", tmp_path / "checkpoints", "--name", "profiled", *TINY]
+    status, text = run_script(step02_train, *words, "--profile")
+    assert status == 0, text
+    assert "50 steps of 4 images" in text
+    for phase in ("waiting for data", "copy", "forward", "backward", "optimizer"):
+        assert phase in text
+    assert "- --precision auto" in text
+    assert not (tmp_path / "checkpoints").exists()
+
+
 def test_no_memory_says_what_to_try(prepared, tmp_path, run_script, monkeypatch):
     def run_out(state, batch):
         raise torch.OutOfMemoryError("CUDA out of memory")

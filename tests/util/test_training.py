@@ -228,6 +228,16 @@ def test_a_restored_state_goes_on_as_the_other(precision):
         assert torch.equal(tensor, resumed.model.state_dict()[name])
 
 
+def test_a_compiled_network_makes_the_same_steps_under_the_same_names():
+    plain, compiled = line_state(averaging=0.9), line_state(averaging=0.9, compile=True)
+    for seed in range(3):
+        plain.train_step(line_batch(seed=seed))
+        compiled.train_step(line_batch(seed=seed))
+    for name, tensor in plain.averaged.state_dict().items():
+        torch.testing.assert_close(compiled.averaged.state_dict()[name], tensor)
+    assert plain.model.state_dict().keys() == compiled.model.state_dict().keys()
+
+
 def test_phases_are_marked_in_their_order():
     marks = []
     line_state(accumulation=2).train_step(line_batch(), marks.append)
