@@ -5,16 +5,20 @@ python step01_preparation.py --data_root wcpa_challenge_face_data
 
 import argparse
 import csv
+import hashlib
 import json
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from data.cache import STATISTICS, split_subjects
+from data.cache import SPLITS, STATISTICS, Cache, read_cache, split_subjects
 from data.check import Expected, Finding, StatisticsAccumulator, check_samples, usual_image_size
+from data.image_packing import pack_images
+from data.packed_images import PackHeader, packing_images
 from data.packed_labels import packing_labels
 from data.wcpa import SampleId, WcpaRoot, write_sample_list
+from data.wcpa_dataset import WcpaDataset
 from data.windows import face_box
 from options.base_options import plain
 from options.preparation_options import parse_preparation_options
@@ -25,6 +29,7 @@ from util.pictures import draw_box, draw_landmarks, label, mosaic, overlay_mesh,
 from util.statistics import LabelStatistics
 
 NUM_SHOWN = 12
+NUM_COMPARED = 64
 
 
 def main() -> None:
@@ -37,11 +42,11 @@ def main() -> None:
 
     options.cache_dir.mkdir(parents=True, exist_ok=True)
     (options.cache_dir / "source.json").unlink(missing_ok=True)  # there is no cache until it is written anew
-    rejected, good = [], {}
+    rejected, good, digests = [], {}, {}
     statistics = StatisticsAccumulator(len(train))
     for split, samples in (("train", train), ("val", val), ("test", test)):
         expected = Expected(topology.num_vertices, image_size, labelled=split != "test")
-        good[split] = []
+        good[split], digest = [], hashlib.sha256()
         findings = check_samples(root, samples, expected, options.num_workers)
         with packing_labels(options.cache_dir, split, topology.num_vertices, expected.labelled) as pack:
             for finding in tqdm(findings, total=len(samples), desc=f"check {split}", unit="image"):
@@ -49,9 +54,11 @@ def main() -> None:
                     rejected.append(finding)
                     continue
                 good[split].append(finding.sample)
+                digest.update(finding.fingerprint())
                 pack(vars(finding))
                 if split == "train":
                     statistics.add(finding)
+        digests[split] = digest.hexdigest()
 
     total = len(train) + len(val) + len(test)
     write_rejected(options.cache_dir / "rejected.csv", rejected)
@@ -67,10 +74,54 @@ def main() -> None:
 
     found = statistics.result()
     print(describe_root(root, topology, image_size, good, rejected, found))
-    write_cache(options, root, good, topology, projection, image_size, found)
+    write_cache(options, root, good, topology, projection, image_size, found, digests)
     sheet = draw_check_sheet(root, good, topology, projection)
     save_picture(options.cache_dir / "check.jpg", sheet)
     print(f"cache: {options.cache_dir} (look at {options.cache_dir / 'check.jpg'})")
+    if options.pack != "none":
+        pack_splits(options, root)
+
+
+def pack_splits(options: argparse.Namespace, root: WcpaRoot) -> None:
+    """Packs the images of the three lists of the cache, and says how large they have become and how exact they are."""
+    cache = read_cache(options.cache_dir, root)
+    for split in SPLITS:
+        samples = getattr(cache, split)
+        header = PackHeader(
+            cache.image_digests[split], options.pack, options.pack_margin, options.pack_size, cache.image_size
+        )
+        with packing_images(options.cache_dir, split, header) as (done, pack):
+            images = pack_images(root, header, samples[done:], options.num_workers)
+            for image in tqdm(images, initial=done, total=len(samples), desc=f"pack {split}", unit="image"):
+                pack(image)
+        packed = cache.packed_images(split, options.pack_size)
+        kilobytes = packed.path.stat().st_size / len(samples) / 1000
+        print(f"packed {split}: {packed.path}, {options.pack}, {kilobytes:.1f} kB an image")
+    if options.pack == "reencoded":
+        mean, largest, count = window_error(root, cache, options.pack_size)
+        print(
+            f"reencoded windows are not exact: at {options.pack_size} pixels they differ by {mean:.2f} levels on "
+            f"average, by {largest} at most ({count} validation images)"
+        )
+
+
+def window_error(root: WcpaRoot, cache: Cache, size: int) -> tuple[float, int, int]:
+    """How far windows of packed validation images are from those of the files: mean and largest difference in levels,
+    and of how many images, spread over the list."""
+    step = max(1, len(cache.val) // NUM_COMPARED)
+    chosen = range(0, len(cache.val), step)[:NUM_COMPARED]
+    look = cache.val, cache.topology, ("local", "global"), size, True
+    exact = WcpaDataset(root, *look, labels=cache.labels["val"])
+    packed = WcpaDataset(root, *look, labels=cache.labels["val"], images=cache.packed_images("val", size))
+    differences = []
+    for index in chosen:
+        one, other = exact[index], packed[index]
+        differences += [(one[name].int() - other[name].int()).abs() for name in exact.windows]
+    return (
+        float(np.mean([float(difference.float().mean()) for difference in differences])),
+        max(int(difference.max()) for difference in differences),
+        len(chosen),
+    )
 
 
 def write_rejected(path: Path, rejected: list[Finding]) -> None:
@@ -89,6 +140,7 @@ def write_cache(
     projection: np.ndarray,
     image_size: tuple[int, int],
     labels: LabelStatistics,
+    image_digests: dict[str, str],
 ) -> None:
     """The files that data.cache.read_cache reads; source.json last, because it says that the others are there."""
     cache = options.cache_dir
@@ -98,6 +150,7 @@ def write_cache(
     np.savez(cache / "label_mean_std.npz", **dict(zip(STATISTICS, vars(labels).values(), strict=True)))
     np.savez(cache / "topology.npz", **vars(topology), projection=projection, image_size=image_size)
     source = {"fingerprint": root.fingerprint(), **plain(options), "data_root": str(root.root.resolve())}
+    source["image_digests"] = image_digests
     write_whole(cache / "source.json", lambda file: file.write(json.dumps(source, indent=1).encode()))
 
 

@@ -87,9 +87,16 @@ def make_datasets(options: argparse.Namespace, root: WcpaRoot, cache: Cache) -> 
     augmentation = {"mirror": options.mirror, "light": options.light, "box": options.box_jitter}
     augmentation["landmarks"] = options.landmark_noise
     size, seed, labels = options.img_size, options.seed, cache.labels
+    images = {"train": None, "val": None}
+    if options.data == "packed":
+        images = {
+            "train": cache.packed_images("train", size, options.box_jitter),
+            "val": cache.packed_images("val", size),
+        }
+    look = cache.topology, windows, size, True
     return (
-        dataset_class(root, train, cache.topology, windows, size, True, augmentation, seed, labels["train"]),
-        dataset_class(root, val, cache.topology, windows, size, True, labels=labels["val"]),
+        dataset_class(root, train, *look, augmentation, seed, labels["train"], images["train"]),
+        dataset_class(root, val, *look, labels=labels["val"], images=images["val"]),
     )
 
 

@@ -50,7 +50,8 @@ def main() -> None:
     samples = cache.val if labelled else cache.test
     dataset_class = get_dataset_class(run.options["dataset"])
     size, labels = run.options["img_size"], cache.labels[options.split]
-    dataset = dataset_class(root, samples, run.topology, model.windows, size, labelled, labels=labels)
+    images = cache.packed_images(options.split, size) if options.data == "packed" else None
+    dataset = dataset_class(root, samples, run.topology, model.windows, size, labelled, labels=labels, images=images)
     folder = options.output_dir / options.name
     folder.mkdir(parents=True, exist_ok=True)
     draw_mosaics(model, dataset, device, options, folder)

@@ -6,10 +6,15 @@ One float32 row an image of the test list, in its order: 3N canonical vertices i
 R_t[:3, :3] row by row, the three of the translation.
 """
 
+import argparse
+
 import numpy as np
 
 from data import get_dataset_class
-from data.wcpa import WcpaRoot
+from data.cache import read_cache
+from data.packed_images import PackedImages
+from data.packed_labels import PackedLabels
+from data.wcpa import SampleId, WcpaRoot
 from models.loading import read_run
 from options.submission_options import parse_submission_options
 from util.checkpoint import write_whole
@@ -34,7 +39,10 @@ def main() -> None:
 
     model = run.model().to(device)
     dataset_class = get_dataset_class(run.options["dataset"])
-    dataset = dataset_class(root, samples, run.topology, model.windows, run.options["img_size"], labelled=False)
+    size = run.options["img_size"]
+    packed = packed_test_samples(options, root, samples, size) if options.data == "packed" else {}
+    look = run.topology, model.windows, size
+    dataset = dataset_class(root, samples, *look, labelled=False, **packed)
     row, order = 0, range(len(samples))
     for _, _, verts, R_t in predict(model, dataset, order, device, options.batch_size, options.num_workers, "predict"):
         submission[row : row + len(verts)] = submission_rows(verts, R_t)
@@ -45,6 +53,20 @@ def main() -> None:
     target = options.output_dir / "my_submission.npy"
     write_whole(target, lambda file: np.save(file, submission))
     print(f"submission: {target}, {submission.shape[0]} rows of {submission.shape[1]} float32, from {run.path}")
+
+
+def packed_test_samples(
+    options: argparse.Namespace, root: WcpaRoot, samples: list[SampleId], size: int
+) -> dict[str, PackedLabels | PackedImages]:
+    """Labels and images of the test list from the cache, for windows of that size. Raises InputError where the cache has
+    not all of the list."""
+    cache = read_cache(options.cache_dir, root)
+    if cache.test != samples:
+        raise InputError(
+            f"--data packed: wanted all {len(samples)} samples of {root.list_path('test')} packed, cache "
+            f"{options.cache_dir} has {len(cache.test)}, see its rejected.csv; use --data files"
+        )
+    return {"labels": cache.labels["test"], "images": cache.packed_images("test", size)}
 
 
 def submission_rows(verts: np.ndarray, R_t: np.ndarray) -> np.ndarray:

@@ -1,11 +1,12 @@
 """cache/, which step01 writes and the later steps read: what was found out about a data root once and for all.
 
-source.json          which data root (path and fingerprint) and how it was split
+source.json          which data root (path and fingerprint), how it was split, and digests of the images of the lists
 train_list.csv, val_list.csv, test_list.csv
 rejected.csv         the bad samples, each with its reason
 label_mean_std.npz   label_6dof_mean, label_6dof_std (6,), verts_mean (N, 3), verts_basis (K, N, 3),
                      landmark_mean (139,), landmark_whitening (139, 139), of the training fold
 *.f32                the labels of the three lists, packed: see data/packed_labels.py
+*_images.*           their images, where step01 was asked to pack them: see data/packed_images.py
 topology.npz         template, triangles, keypoints, mirror, projection, image_size (width, height)
 """
 
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data.packed_images import PackedImages
 from data.packed_labels import PackedLabels
 from data.wcpa import BROKEN_ARRAYS, SampleId, WcpaRoot, read_sample_list
 from util.errors import InputError
@@ -44,17 +46,24 @@ STATISTICS = (
 
 @dataclass(frozen=True)
 class Cache:
-    """The cache in memory. labels: of "train", "val" and "test", in the order of the lists; projection: (4, 4) float64;
-    image_size: width and height in pixels."""
+    """The cache in memory. directory: where it lies; labels: of "train", "val" and "test", in the order of the lists;
+    image_digests: of their images, by the same names; projection: (4, 4) float64; image_size: width and height."""
 
+    directory: Path
     train: list[SampleId]
     val: list[SampleId]
     test: list[SampleId]
     topology: Topology
     statistics: LabelStatistics
     labels: dict[str, PackedLabels]
+    image_digests: dict[str, str]
     projection: np.ndarray
     image_size: tuple[int, int]
+
+    def packed_images(self, split: str, window_size: int, box_jitter: float = 0.0) -> PackedImages:
+        """The packed images of "train", "val" or "test". Raises InputError where they do not fit, or are not there."""
+        digest = self.image_digests.get(split, "")
+        return PackedImages(self.directory, split, getattr(self, split), digest, window_size, box_jitter)
 
     def split_digest(self) -> str:
         """A digest of the training and validation lists: two runs with the same one can be compared."""
@@ -105,9 +114,11 @@ def read_cache(directory: str | Path, root: WcpaRoot) -> Cache:
         for split, samples in lists.items()
     }
     return Cache(
+        directory,
         **lists,
         topology=topology,
         labels=labels,
+        image_digests=source.get("image_digests", {}),
         statistics=LabelStatistics(*(statistics[name] for name in STATISTICS)),
         projection=arrays["projection"],
         image_size=(int(arrays["image_size"][0]), int(arrays["image_size"][1])),

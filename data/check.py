@@ -1,11 +1,10 @@
 """The check of a whole data root: every sample is read once, bad ones are told apart with their reason."""
 
+import zlib
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
-import cv2
 import numpy as np
 import torch
 
@@ -13,6 +12,7 @@ from data.wcpa import SampleId, WcpaRoot
 from util.errors import InputError
 from util.landmarks import landmark_numbers, whitening_matrix
 from util.pose import pose_to_6dof
+from util.processes import map_in_order
 from util.statistics import LabelStatistics, principal_components
 
 MOST_MESHES = 4000
@@ -31,7 +31,7 @@ class Expected:
 @dataclass(frozen=True)
 class Finding:
     """The check of one sample. reason: why it is bad, or empty. landmarks (68, 2) and numbers (139,), which say the
-    same; verts (N, 3), R_t (4, 4) and six (6,): its label, if it has one."""
+    same; verts (N, 3), R_t (4, 4) and six (6,): its label, if it has one; image_checksum: of the image file."""
 
     sample: SampleId
     reason: str = ""
@@ -40,6 +40,11 @@ class Finding:
     verts: np.ndarray | None = None
     R_t: np.ndarray | None = None
     six: np.ndarray | None = None
+    image_checksum: int = 0
+
+    def fingerprint(self) -> bytes:
+        """The same for the same image with the same landmarks: what must not change after images were packed."""
+        return f"{self.sample} {self.image_checksum} ".encode() + self.landmarks.tobytes()
 
 
 def usual_image_size(root: WcpaRoot, samples: list[SampleId], probes: int = 25) -> tuple[int, int]:
@@ -76,18 +81,13 @@ def check_sample(root: WcpaRoot, expected: Expected, sample: SampleId) -> Findin
     six = pose_to_6dof(record.R_t) if expected.labelled else None
     points = torch.from_numpy(record.landmarks.astype(np.float64) * 2 / (width, height) - 1)
     numbers = landmark_numbers(points[None])[0].numpy()
-    return Finding(sample, "", record.landmarks, numbers, record.verts, record.R_t, six)
+    checksum = zlib.crc32(root.image_path(sample).read_bytes())
+    return Finding(sample, "", record.landmarks, numbers, record.verts, record.R_t, six, checksum)
 
 
 def check_samples(root: WcpaRoot, samples: list[SampleId], expected: Expected, num_workers: int) -> Iterator[Finding]:
     """The findings of all samples in the order of the list; read by `num_workers` processes, or in this one for 0."""
-    check = partial(check_sample, root, expected)
-    if num_workers == 0:
-        yield from map(check, samples)
-        return
-    cv2.setNumThreads(0)  # its threads do not survive the fork
-    with ProcessPoolExecutor(num_workers) as pool:
-        yield from pool.map(check, samples, chunksize=16)
+    return map_in_order(partial(check_sample, root, expected), samples, num_workers)
 
 
 class StatisticsAccumulator:

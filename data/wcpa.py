@@ -13,6 +13,7 @@ import io
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -103,12 +104,13 @@ class WcpaRoot:
             raise InputError(f"{path}: {error}") from None
 
     def fingerprint(self) -> str:
-        """A digest of the lists, the topology files and the first images: the same for a copy of the root, another
+        """A digest of the lists, the topology files and the first landmarks: the same for a copy of the root, another
         for another root."""
         resources = self.root / "resources"
         files = [resources / name for name in ("example.obj", "kpt_ind.npy", "projection_matrix.txt")]
         for split in ("train", "test"):
-            files += [self.list_path(split), self.image_path(self.samples(split)[0])]
+            first = next(iterate_sample_list(self.list_path(split)))
+            files += [self.list_path(split), self.landmarks_path(first)]
         digest = hashlib.sha256()
         for path in files:
             digest.update(path.read_bytes() if path.exists() else b"absent")
@@ -171,27 +173,45 @@ def read_matrix(path: Path, shape: tuple[int, int]) -> np.ndarray:
 
 def read_sample_list(path: str | Path) -> list[SampleId]:
     """Reads a csv with the columns subject_id, facial_action, img_id (others are passed over), all as text."""
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            rows, columns = list(reader), reader.fieldnames or []
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: wanted a csv in UTF-8 ({error})") from None
-    missing = [column for column in LIST_COLUMNS if column not in columns]
-    if missing:
-        raise InputError(f"{path}: wanted the columns {', '.join(LIST_COLUMNS)}, missing {', '.join(missing)}")
-    samples = [SampleId(*(row[column] for column in LIST_COLUMNS)) for row in rows]
-    for number, sample in enumerate(samples, start=2):
-        if not all(sample):
-            raise InputError(f"{path}, line {number}: wanted three non-empty fields, got {tuple(sample)}")
-        if any("/" in key or "\\" in key or key in (".", "..") for key in sample):
-            raise InputError(f"{path}, line {number}: wanted names without path separators, got {tuple(sample)}")
+    samples = list(iterate_sample_list(path))
     if not samples:
         raise InputError(f"{path}: wanted at least one image, got an empty list")
     repeated = len(samples) - len(set(samples))
     if repeated:
         raise InputError(f"{path}: wanted each image once, got {repeated} repeated lines")
     return samples
+
+
+def iterate_sample_list(path: str | Path) -> Iterator[SampleId]:
+    """The samples of a csv, as they are read."""
+    good: dict[str, str] = {}  # the keys that have been seen: few, and each kept once
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file)
+            columns = next(reader, [])
+            missing = [column for column in LIST_COLUMNS if column not in columns]
+            if missing:
+                raise InputError(f"{path}: wanted the columns {', '.join(LIST_COLUMNS)}, missing {', '.join(missing)}")
+            places = [columns.index(column) for column in LIST_COLUMNS]
+            for row in reader:
+                try:
+                    yield SampleId(*[good[row[place]] for place in places])
+                except (KeyError, IndexError):
+                    if row:
+                        keys = [row[place] if place < len(row) else "" for place in places]
+                        check_keys(keys, f"{path}, line {reader.line_num}")
+                        good |= {key: key for key in keys}
+                        yield SampleId(*keys)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: wanted a csv in UTF-8 ({error})") from None
+
+
+def check_keys(keys: Sequence[str], where: str) -> None:
+    """Raises InputError where one of a sample's three keys cannot be a file's name."""
+    if not all(keys):
+        raise InputError(f"{where}: wanted three non-empty fields, got {tuple(keys)}")
+    if any("/" in key or "\\" in key or key in (".", "..") for key in keys):
+        raise InputError(f"{where}: wanted names without path separators, got {tuple(keys)}")
 
 
 def write_sample_list(path: str | Path, samples: list[SampleId]) -> None:

@@ -7,6 +7,7 @@ import torch
 from torch.utils.data import Dataset
 
 from data.augmentation import draw_light, jitter_box
+from data.packed_images import PackedImages
 from data.packed_labels import PackedLabels
 from data.wcpa import SampleId, WcpaRoot
 from data.windows import WINDOWS, Picture, face_box
@@ -28,7 +29,7 @@ class WcpaDataset(Dataset):
     augmentation: how much to change training records; empty for none. {"mirror": probability, "light": probability,
     "box": largest relative shift and scale, "landmarks": deviation of noise in box sides}. What is drawn depends on
     (seed, epoch, index) alone, so that the number of workers and a resumed run change nothing.
-    labels: those of the samples, packed, in whose place the data root's own files are read without them.
+    labels, images: those of the samples, packed, in whose place the data root's own files are read without them.
     Raises ValueError for an unknown window; reading an item raises InputError or FileNotFoundError with the file's
     name, and never puts another sample in a broken one's place.
     """
@@ -44,6 +45,7 @@ class WcpaDataset(Dataset):
         augmentation: dict[str, float] | None = None,
         seed: int = 0,
         labels: PackedLabels | None = None,
+        images: PackedImages | None = None,
     ):
         unknown = [name for name in windows if name not in WINDOWS]
         if unknown:
@@ -52,13 +54,15 @@ class WcpaDataset(Dataset):
         self.windows, self.size, self.labelled = tuple(windows), size, labelled
         self.augmentation = {name: amount for name, amount in (augmentation or {}).items() if amount > 0}
         self.seed, self.epoch = seed, 0
-        self.labels = labels
+        self.labels, self.images = labels, images
 
     def __len__(self) -> int:
         return len(self.samples)
 
     def picture(self, index: int) -> Picture:
         """What is at hand of an item's image, as yet unchanged."""
+        if self.images is not None:
+            return self.images[index]
         image = self.root.read_image(self.samples[index])
         return Picture(image, width=image.shape[1], height=image.shape[0])
 

@@ -34,16 +34,13 @@ class Picture(NamedTuple):
     top: int = 0
     scale: float = 1.0
 
-    def to_pixels(self) -> np.ndarray:
-        """(3, 3) float64 affine from image coordinates to coordinates in `pixels`, both from the corner."""
-        return np.array([[self.scale, 0, -self.left * self.scale], [0, self.scale, -self.top * self.scale], [0, 0, 1]])
-
     def whole(self) -> np.ndarray:
         """(height, width, 3) uint8 RGB: the whole image, black where nothing of it is at hand."""
         if self.scale == 1.0:
             return self.pixels
-        matrix = opencv_affine(np.linalg.inv(self.to_pixels())[:2])
-        return cv2.warpAffine(self.pixels, matrix, (self.width, self.height))
+        image = np.zeros((self.height, self.width, 3), np.uint8)
+        warp(self, np.eye(2, 3), image)
+        return image
 
 
 def face_box(landmarks: np.ndarray) -> np.ndarray:
@@ -77,9 +74,9 @@ def warp(picture: Picture, matrix: np.ndarray, target: np.ndarray) -> None:
     """Warps the picture into `target` (h, w, 3) uint8, whose memory is written to, by an OpenCV affine (2, 3) from the
     image: the very bits that the whole image gives where the picture has its own pixels."""
     if picture.scale != 1.0:
-        affine = corner_affine(matrix)
-        affine = np.vstack([affine, [0, 0, 1]]) @ np.linalg.inv(picture.to_pixels())
-        matrix = opencv_affine(affine[:2])
+        # The centre of pixel i lies, as OpenCV counts, at (i + 0.5) / scale - 0.5 from the corner.
+        place = np.array([picture.left, picture.top]) + 0.5 / picture.scale - 0.5
+        matrix = np.column_stack([matrix[:, :2] / picture.scale, matrix[:, :2] @ place + matrix[:, 2]])
     cv2.warpAffine(picture.pixels, matrix, target.shape[1::-1], dst=target)
 
 
@@ -101,27 +98,45 @@ def global_window(picture: Picture, box: np.ndarray, window: np.ndarray) -> np.n
     right, bottom = int(min(box[2], picture.width)), int(min(box[3], picture.height))
     window[:] = 0
     if right > left and bottom > top:
-        if picture.scale == 1.0:
-            resize_part(picture.pixels, (left, top, right, bottom), window)
-        else:
-            (first, upper), (last, lower) = (affine @ [[left, right], [top, bottom], [1, 1]]).T
-            first, upper, last, lower = math.floor(first), math.floor(upper), math.ceil(last), math.ceil(lower)
-            moved = affine - [[0, 0, first], [0, 0, upper]]
-            warp(picture, opencv_affine(moved), window[upper:lower, first:last])
+        draw_part = resize_part if picture.scale == 1.0 else warp_part
+        draw_part(picture, (left, top, right, bottom), window)
     return affine
 
 
-def resize_part(image: np.ndarray, part: tuple[int, int, int, int], window: np.ndarray) -> None:
-    """Draws what a resize of the image, black outside the part (left, top, right, bottom), makes of it, where that is
-    not all black."""
+def resize_part(picture: Picture, part: tuple[int, int, int, int], window: np.ndarray) -> None:
+    """Draws what a resize of the whole image, black outside the part (left, top, right, bottom), makes of it, where
+    that is not all black."""
     left, top, right, bottom = part
-    columns, window_columns = touched(left, right, image.shape[1], window.shape[1])
-    rows, window_rows = touched(top, bottom, image.shape[0], window.shape[0])
+    columns, window_columns = touched(left, right, picture.width, len(window))
+    rows, window_rows = touched(top, bottom, picture.height, len(window))
     blackened = np.zeros((rows.stop - rows.start, columns.stop - columns.start, 3), np.uint8)
     inside = np.s_[top - rows.start : bottom - rows.start, left - columns.start : right - columns.start]
-    blackened[inside] = image[top:bottom, left:right]
+    blackened[inside] = picture.pixels[top:bottom, left:right]
     target = window[window_rows, window_columns]
     cv2.resize(blackened, target.shape[1::-1], dst=target)
+
+
+def warp_part(picture: Picture, part: tuple[int, int, int, int], window: np.ndarray) -> None:
+    """What resize_part does, from a picture of another scale: nearly the same."""
+    left, top, right, bottom = part
+    columns = resized_share(left, right, picture.width, len(window))
+    rows = resized_share(top, bottom, picture.height, len(window))
+    first, last = (edge * len(window) // picture.width for edge in (left, right - 1))
+    upper, lower = (edge * len(window) // picture.height for edge in (top, bottom - 1))
+    target = window[upper : lower + 1, first : last + 1]
+    moved = resize_affine(picture, len(window)) - [[0, 0, first], [0, 0, upper]]
+    warp(picture, opencv_affine(moved), target)
+    for row in {upper, lower}:  # where the part mixes with the black around it
+        window[row] = np.rint(window[row] * rows[row])
+    for column in {first, last}:
+        window[:, column] = np.rint(window[:, column] * columns[column])
+
+
+def resized_share(low: int, high: int, length: int, size: int) -> np.ndarray:
+    """(size,) how much of low..high is in each pixel when `length` pixels are resized to `size`, from 0 to 1."""
+    share = np.zeros((1, length), np.float32)
+    share[:, low:high] = 1.0
+    return cv2.resize(share, (size, 1))[0]
 
 
 def touched(low: int, high: int, length: int, size: int) -> tuple[slice, slice]:

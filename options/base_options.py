@@ -183,6 +183,16 @@ def add_data_options(parser: argparse.ArgumentParser, num_workers: int = 2) -> N
     )
 
 
+def add_image_source_option(parser: argparse.ArgumentParser) -> None:
+    """For the steps that look at images again and again."""
+    parser.add_argument(
+        "--data",
+        choices=["files", "packed"],
+        default="files",
+        help="where images come from: the data root's files, or what step01 --pack has made of them, which is faster",
+    )
+
+
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Which run, and where it computes."""
     group = parser.add_argument_group("run")

@@ -3,7 +3,14 @@
 import argparse
 from collections.abc import Sequence
 
-from options.base_options import StepParser, add_checkpoint_options, add_data_options, add_run_options, number
+from options.base_options import (
+    StepParser,
+    add_checkpoint_options,
+    add_data_options,
+    add_image_source_option,
+    add_run_options,
+    number,
+)
 
 
 def parse_eval_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -12,6 +19,7 @@ def parse_eval_options(arguments: Sequence[str] | None = None) -> argparse.Names
         "python step03_eval.py --data_root DIR --name run01 --gpu_ids 0 --split val",
     )
     add_data_options(parser)
+    add_image_source_option(parser)
     add_run_options(parser)
     add_checkpoint_options(parser)
     group = parser.add_argument_group("evaluation")

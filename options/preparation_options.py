@@ -22,4 +22,29 @@ def parse_preparation_options(arguments: Sequence[str] | None = None) -> argpars
         metavar="SHARE",
         help="largest share of bad samples to go on with",
     )
+    group = parser.add_argument_group("packed images")
+    group.add_argument(
+        "--pack",
+        nargs="?",
+        choices=["none", "lossless", "reencoded"],
+        const="lossless",
+        default="none",
+        help="also pack the images into the cache, for --data packed: lossless (what a bare --pack means) cuts out the "
+        "part around the face, to the bit; reencoded makes that smaller and is not exact",
+    )
+    group.add_argument(
+        "--pack_margin",
+        type=number(float, 0, 100),
+        default=0.15,
+        metavar="SHARE",
+        help="what is packed around the face box, in shares of its side: 1.5 times the training's --box_jitter; 10 "
+        "packs most images whole",
+    )
+    group.add_argument(
+        "--pack_size",
+        type=number(int, 32),
+        default=256,
+        metavar="PIXELS",
+        help="with reencoded: what the side of a face box is reduced to, at least the training's --img_size",
+    )
     return parser.parse_args(arguments)

@@ -3,7 +3,13 @@
 import argparse
 from collections.abc import Sequence
 
-from options.base_options import StepParser, add_checkpoint_options, add_data_options, add_run_options
+from options.base_options import (
+    StepParser,
+    add_checkpoint_options,
+    add_data_options,
+    add_image_source_option,
+    add_run_options,
+)
 
 
 def parse_submission_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -12,6 +18,7 @@ def parse_submission_options(arguments: Sequence[str] | None = None) -> argparse
         "python step04_make_submission.py --data_root DIR --name run01 --gpu_ids 0",
     )
     add_data_options(parser)
+    add_image_source_option(parser)
     add_run_options(parser)
     add_checkpoint_options(parser)
     return parser.parse_args(arguments)

@@ -9,6 +9,7 @@ from models import MODELS
 from options.base_options import (
     StepParser,
     add_data_options,
+    add_image_source_option,
     add_run_options,
     choose_first,
     describe,
@@ -24,6 +25,7 @@ def build_parser(model: str, preset: str) -> StepParser:
         'python step02_train.py --data_root DIR --name run01 --gpu_ids 0 --memo "first trial"',
     )
     add_data_options(parser)
+    add_image_source_option(parser)
     parser.add_argument("--dataset", choices=sorted(DATASETS), default="wcpa", help="how the data root is read")
     add_run_options(parser)
     parser.add_argument("--memo", default="", metavar="TEXT", help="a note that is kept with the run")

@@ -5,8 +5,9 @@ import struct
 import cv2
 import numpy as np
 import pytest
+import turbojpeg
 
-from data.jpeg import decode_rgb
+from data.jpeg import crop_jpeg, decode_rgb
 
 SAMPLINGS = {
     "444": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
@@ -79,3 +80,19 @@ def test_damaged_data_is_told():
     data[len(data) // 2 : len(data) // 2 + 2] = b"\xff\xc4"  # a table where coded pixels should be
     with pytest.raises(ValueError, match=r"face\.jpg: wanted a whole JPEG"):
         decode_rgb(bytes(data), "face.jpg")
+
+
+@pytest.mark.parametrize("colors", [turbojpeg.CS.CMYK, turbojpeg.CS.YCCK])
+def test_inks_are_as_opencv_sees_them(colors):
+    data = turbojpeg.compress(photo(40, 50, 4), 90, turbojpeg.SAMP.Y444, colors, pixelformat=turbojpeg.PF.CMYK)
+    np.testing.assert_array_equal(decode_rgb(data, "a.jpg"), by_opencv(data))
+    with pytest.raises(ValueError, match=r"a\.jpg: wanted a JPEG that can be cut without loss \(its colours are"):
+        crop_jpeg(data, np.array([10, 10, 40, 40]), "a.jpg")
+
+
+def test_colours_that_are_stored_as_they_are():
+    data = turbojpeg.compress(photo(64, 48), 90, turbojpeg.SAMP.Y444, turbojpeg.CS.RGB, pixelformat=turbojpeg.PF.RGB)
+    whole = decode_rgb(data, "a.jpg")
+    np.testing.assert_array_equal(whole, by_opencv(data))
+    cropped, left, top = crop_jpeg(data, np.array([9, 8, 40, 40]), "a.jpg")
+    np.testing.assert_array_equal(decode_rgb(cropped, "a.jpg"), whole[top:40, left:40])

@@ -1,0 +1,220 @@
+"""The images of a split as step01 packs them: what training looks at of each, one after the other in one file.
+
+<split>_images.json          what was packed, and how: see PackHeader; the other two belong to it by its `slot`
+<split>_images.<slot>.jpegs  JPEG data, one image after the other
+<split>_images.<slot>.index  one RECORD an image, in the order of the list
+
+A new pack is written to the slot that the old one does not use, so that the old one stays whole until the new one is:
+then its .part.json is renamed and the old files are removed. A pack that was interrupted goes on where it ended.
+Reading takes any image at its offset, from any number of threads; only the index is mapped into memory.
+"""
+
+import json
+import os
+import struct
+import weakref
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from data.jpeg import decode_rgb
+from data.wcpa import SampleId
+from data.windows import Picture
+from util.checkpoint import write_whole
+from util.errors import InputError
+
+# left, top and scale are those of data.windows.Picture; the checksum is over them and the data.
+RECORD = np.dtype(
+    [("left", "<i4"), ("top", "<i4"), ("scale", "<f8"), ("offset", "<u8"), ("bytes", "<u4"), ("checksum", "<u4")]
+)
+# How much margin --box_jitter wants, in shares of the box's side: a jitter of 1 shifts the box by its side, and the
+# grown box reaches half a side further.
+MARGIN_PER_JITTER = 1.5
+
+
+class PackedImage(NamedTuple):
+    """JPEG data of what is kept of an image, and where it lay: see data.windows.Picture."""
+
+    data: bytes
+    left: int
+    top: int
+    scale: float
+
+    def checksum(self) -> int:
+        return zlib.crc32(self.data, zlib.crc32(struct.pack("<iid", self.left, self.top, self.scale)))
+
+
+@dataclass(frozen=True)
+class PackHeader:
+    """digest: of the samples (data.check.Finding.fingerprint) that were packed; mode: lossless or reencoded; margin:
+    what is kept around the face box, in shares of its side; size: that a box's side is reduced to when reencoded;
+    image_size: width and height of the whole images."""
+
+    digest: str
+    mode: str
+    margin: float
+    size: int
+    image_size: tuple[int, int]
+    slot: str = ""
+
+    def command(self) -> str:
+        """What makes such a pack."""
+        size = f" --pack_size {self.size}" if self.mode == "reencoded" else ""
+        return f"step01_preparation.py --pack {self.mode} --pack_margin {self.margin:g}{size}"
+
+
+def header_path(directory: Path, split: str) -> Path:
+    return directory / f"{split}_images.json"
+
+
+def read_header(path: Path) -> PackHeader | None:
+    """What a .json file says of a pack; None where there is none, or not a whole one."""
+    try:
+        content = json.loads(path.read_text())
+        return PackHeader(**{**content, "image_size": tuple(content["image_size"])})
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
+        return None
+
+
+def slot_paths(directory: Path, split: str, slot: str) -> tuple[Path, Path]:
+    """The files of the data and of the index."""
+    return directory / f"{split}_images.{slot}.jpegs", directory / f"{split}_images.{slot}.index"
+
+
+def whole_records(data_path: Path, index_path: Path) -> np.ndarray:
+    """The records of an interrupted pack up to the last one that is whole, index and data."""
+    if not (data_path.exists() and index_path.exists()):
+        return np.empty(0, RECORD)
+    index = index_path.read_bytes()
+    records = np.frombuffer(index, RECORD, len(index) // RECORD.itemsize)
+    records = records[: int((records["offset"] + records["bytes"] <= data_path.stat().st_size).sum())]
+    with open(data_path, "rb") as file:
+        while len(records) and not read_record(file.fileno(), records[-1])[1]:
+            records = records[:-1]
+    return records
+
+
+def read_record(file: int, record: np.void) -> tuple[PackedImage, bool]:
+    """An image of a pack, and whether it is what was packed."""
+    left, top, scale, offset, count, checksum = record.item()
+    image = PackedImage(os.pread(file, count, offset), left, top, scale)
+    return image, image.checksum() == checksum
+
+
+@contextmanager
+def packing_images(
+    directory: Path, split: str, header: PackHeader
+) -> Iterator[tuple[int, Callable[[PackedImage], None]]]:
+    """Packs the images of one split: gives how many an interrupted pack of the same header has left, and a function to
+    call with each of the others in order. The pack is in place when the block ends; an earlier one stays in place
+    where it ends with an error.
+
+    Raises OSError, with the file's name, where there is no room or no right to write.
+    """
+    final = header_path(directory, split)
+    part, before = final.with_suffix(".part.json"), read_header(final)
+    header = replace(header, slot="b" if before and before.slot == "a" else "a")
+    data_path, index_path = paths = slot_paths(directory, split, header.slot)
+    records = whole_records(data_path, index_path) if read_header(part) == header else np.empty(0, RECORD)
+    end = int(records[-1]["offset"] + records[-1]["bytes"]) if len(records) else 0
+    try:
+        if not len(records):
+            for path in paths:
+                path.unlink(missing_ok=True)
+            write_whole(part, lambda file: file.write(json.dumps(asdict(header)).encode()))
+        with open(data_path, "ab") as data_file, open(index_path, "ab") as index_file:
+            data_file.truncate(end)
+            index_file.truncate(records.nbytes)
+
+            def pack(image: PackedImage) -> None:
+                nonlocal end
+                record = (image.left, image.top, image.scale, end, len(image.data), image.checksum())
+                data_file.write(image.data)
+                index_file.write(np.array(record, RECORD).tobytes())
+                end += len(image.data)
+
+            yield len(records), pack
+            for file in (data_file, index_file):
+                file.flush()
+                os.fsync(file.fileno())
+        os.replace(part, final)
+    except OSError as error:
+        error.filename = error.filename or str(data_path)
+        raise
+    if before:
+        for path in slot_paths(directory, split, before.slot):
+            path.unlink(missing_ok=True)
+
+
+class PackedImages:
+    """Reads what packing_images wrote: the picture of any sample of a cache's list.
+
+    digest: the cache's, of these samples; window_size: in pixels, of the windows that will be looked at; box_jitter:
+    how far their boxes are moved.
+    Raises InputError that says how to pack where there is no pack, one of other images, one that is too coarse or has
+    too little around the faces; reading raises it where data is damaged.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        split: str,
+        samples: list[SampleId],
+        digest: str,
+        window_size: int,
+        box_jitter: float = 0.0,
+    ):
+        path = header_path(directory, split)
+        header = read_header(path)
+        if header is None:
+            raise InputError(
+                f"--data packed: wanted packed {split} images, no {path}; run step01_preparation.py --pack lossless"
+            )
+        if header.digest != digest:
+            raise InputError(
+                f"--data packed: {path} was packed from other {split} images than those of the cache; run "
+                f"{header.command()}"
+            )
+        margin = MARGIN_PER_JITTER * box_jitter
+        if margin > header.margin + 1e-9:  # the product is rounded
+            raise InputError(
+                f"--data packed: --box_jitter {box_jitter:g} wants a margin of {margin:g}, {path} was packed with "
+                f"{header.margin:g}; run {replace(header, margin=margin).command()}"
+            )
+        if header.mode == "reencoded" and window_size > header.size:
+            raise InputError(
+                f"--data packed: --img_size {window_size} wants faces of that size, {path} was packed with "
+                f"{header.size}; run {replace(header, size=window_size).command()}"
+            )
+        self.header, self.samples = header, samples
+        self.path, index_path = slot_paths(directory, split, header.slot)
+        if not self.path.exists() or index_path.stat().st_size != len(samples) * RECORD.itemsize:
+            raise InputError(
+                f"--data packed: wanted {index_path} and its data for {len(samples)} images; run {header.command()}"
+            )
+        self.records = np.memmap(index_path, RECORD, "r")
+        self.file = os.open(self.path, os.O_RDONLY)
+        weakref.finalize(self, os.close, self.file)
+
+    def __getitem__(self, index: int) -> Picture:
+        packed, whole = read_record(self.file, self.records[index])
+        if not whole:
+            raise InputError(
+                f"sample {self.samples[index]}: its data in {self.path} is damaged; run {self.header.command()}"
+            )
+        pixels = decode_rgb(packed.data, self.path)
+        (width, height), (rows, columns) = self.header.image_size, pixels.shape[:2]
+        if packed.scale != 1.0:
+            return Picture(pixels, width, height, False, packed.left, packed.top, packed.scale)
+        if (columns, rows) == (width, height):
+            return Picture(pixels, width, height)
+        # OpenCV rounds the places of pixels a hair differently in a picture with another corner: the part goes back to
+        # where it was.
+        image = np.zeros((height, width, 3), np.uint8)
+        image[packed.top : packed.top + rows, packed.left : packed.left + columns] = pixels
+        return Picture(image, width, height, complete=False)
