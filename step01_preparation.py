@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from data.cache import SPLITS, STATISTICS, Cache, read_cache, split_subjects
+from data.cache import SPLITS, STATISTICS, read_cache, split_subjects
 from data.check import Expected, Finding, StatisticsAccumulator, check_samples, usual_image_size
 from data.image_packing import pack_images
 from data.packed_images import PackHeader, packing_images
 from data.packed_labels import packing_labels
 from data.wcpa import SampleId, WcpaRoot, write_sample_list
-from data.wcpa_dataset import WcpaDataset
+from data.wcpa_dataset import WcpaDataset, window_error
 from data.windows import face_box
 from options.base_options import plain
 from options.preparation_options import parse_preparation_options
@@ -98,30 +98,17 @@ def pack_splits(options: argparse.Namespace, root: WcpaRoot) -> None:
         kilobytes = packed.path.stat().st_size / len(samples) / 1000
         print(f"packed {split}: {packed.path}, {options.pack}, {kilobytes:.1f} kB an image")
     if options.pack == "reencoded":
-        mean, largest, count = window_error(root, cache, options.pack_size)
+        look = cache.val, cache.topology, ("local", "global"), options.pack_size, True
+        exact = WcpaDataset(root, *look, labels=cache.labels["val"])
+        packed = WcpaDataset(
+            root, *look, labels=cache.labels["val"], images=cache.packed_images("val", options.pack_size)
+        )
+        chosen = range(0, len(cache.val), max(1, len(cache.val) // NUM_COMPARED))[:NUM_COMPARED]
+        mean, largest = window_error(exact, packed, chosen)
         print(
             f"reencoded windows are not exact: at {options.pack_size} pixels they differ by {mean:.2f} levels on "
-            f"average, by {largest} at most ({count} validation images)"
+            f"average, by {largest} at most ({len(chosen)} validation images)"
         )
-
-
-def window_error(root: WcpaRoot, cache: Cache, size: int) -> tuple[float, int, int]:
-    """How far windows of packed validation images are from those of the files: mean and largest difference in levels,
-    and of how many images, spread over the list."""
-    step = max(1, len(cache.val) // NUM_COMPARED)
-    chosen = range(0, len(cache.val), step)[:NUM_COMPARED]
-    look = cache.val, cache.topology, ("local", "global"), size, True
-    exact = WcpaDataset(root, *look, labels=cache.labels["val"])
-    packed = WcpaDataset(root, *look, labels=cache.labels["val"], images=cache.packed_images("val", size))
-    differences = []
-    for index in chosen:
-        one, other = exact[index], packed[index]
-        differences += [(one[name].int() - other[name].int()).abs() for name in exact.windows]
-    return (
-        float(np.mean([float(difference.float().mean()) for difference in differences])),
-        max(int(difference.max()) for difference in differences),
-        len(chosen),
-    )
 
 
 def write_rejected(path: Path, rejected: list[Finding]) -> None:

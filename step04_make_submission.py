@@ -58,8 +58,8 @@ def main() -> None:
 def packed_test_samples(
     options: argparse.Namespace, root: WcpaRoot, samples: list[SampleId], size: int
 ) -> dict[str, PackedLabels | PackedImages]:
-    """Labels and images of the test list from the cache, for windows of that size. Raises InputError where the cache has
-    not all of the list."""
+    """Labels and images of the test list from the cache, for windows of that size. Raises InputError where not all of
+    the list is there."""
     cache = read_cache(options.cache_dir, root)
     if cache.test != samples:
         raise InputError(

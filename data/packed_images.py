@@ -12,7 +12,6 @@ Reading takes any image at its offset, from any number of threads; only the inde
 import json
 import os
 import struct
-import weakref
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ from data.wcpa import SampleId
 from data.windows import Picture
 from util.checkpoint import write_whole
 from util.errors import InputError
+from util.random_access import RandomAccessFile
 
 # left, top and scale are those of data.windows.Picture; the checksum is over them and the data.
 RECORD = np.dtype(
@@ -93,16 +93,16 @@ def whole_records(data_path: Path, index_path: Path) -> np.ndarray:
     index = index_path.read_bytes()
     records = np.frombuffer(index, RECORD, len(index) // RECORD.itemsize)
     records = records[: int((records["offset"] + records["bytes"] <= data_path.stat().st_size).sum())]
-    with open(data_path, "rb") as file:
-        while len(records) and not read_record(file.fileno(), records[-1])[1]:
-            records = records[:-1]
+    file = RandomAccessFile(data_path)
+    while len(records) and not read_record(file, records[-1])[1]:
+        records = records[:-1]
     return records
 
 
-def read_record(file: int, record: np.void) -> tuple[PackedImage, bool]:
+def read_record(file: RandomAccessFile, record: np.void) -> tuple[PackedImage, bool]:
     """An image of a pack, and whether it is what was packed."""
     left, top, scale, offset, count, checksum = record.item()
-    image = PackedImage(os.pread(file, count, offset), left, top, scale)
+    image = PackedImage(file.read(count, offset), left, top, scale)
     return image, image.checksum() == checksum
 
 
@@ -198,8 +198,7 @@ class PackedImages:
                 f"--data packed: wanted {index_path} and its data for {len(samples)} images; run {header.command()}"
             )
         self.records = np.memmap(index_path, RECORD, "r")
-        self.file = os.open(self.path, os.O_RDONLY)
-        weakref.finalize(self, os.close, self.file)
+        self.file = RandomAccessFile(self.path)
 
     def __getitem__(self, index: int) -> Picture:
         packed, whole = read_record(self.file, self.records[index])

@@ -5,9 +5,10 @@
 <split>_R_t.f32        (n, 4, 4)   row-vector poses    }
 
 Little-endian float32, the same values as in the data root's own files. An epoch then parses no text and unpacks no
-archive, and memory holds no more of them than is in use: the files are mapped, not read.
+archive, and memory holds no more of them than is in use.
 """
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from util.errors import InputError
+from util.random_access import RandomAccessFile
 
 LITTLE_FLOAT = np.dtype("<f4")
 
@@ -62,14 +64,19 @@ class PackedLabels:
     """
 
     def __init__(self, directory: Path, split: str, count: int, num_vertices: int, labelled: bool):
-        self.arrays = {}
+        self.files: dict[str, tuple[RandomAccessFile, tuple[int, int]]] = {}
         for name, shape in label_shapes(num_vertices, labelled).items():
             path = label_path(directory, split, name)
             wanted, got = count * np.prod(shape) * LITTLE_FLOAT.itemsize, path.stat().st_size
             if got != wanted:
                 raise InputError(f"{path}: wanted {wanted} bytes for {count} samples, got {got}; run step01 again")
-            self.arrays[name] = np.memmap(path, LITTLE_FLOAT, "r", shape=(count, *shape))
+            self.files[name] = RandomAccessFile(path), shape
 
     def __getitem__(self, index: int) -> dict[str, np.ndarray]:
         """One sample's arrays by name, native float32, to be changed at will."""
-        return {name: np.array(array[index], np.float32) for name, array in self.arrays.items()}
+        arrays = {}
+        for name, (file, shape) in self.files.items():
+            count = math.prod(shape) * LITTLE_FLOAT.itemsize
+            numbers = np.frombuffer(file.read(count, index * count), LITTLE_FLOAT)
+            arrays[name] = numbers.reshape(shape).astype(np.float32)
+        return arrays

@@ -122,6 +122,19 @@ class WcpaDataset(Dataset):
         return box, changes
 
 
+def window_error(exact: WcpaDataset, other: WcpaDataset, indices: Sequence[int]) -> tuple[float, int]:
+    """How far the windows of some items of a data set are from those of another one: mean and largest difference in
+    levels."""
+    means, largest = [], 0
+    for index in indices:
+        wanted, item = exact[index], other[index]
+        for name in exact.windows:
+            difference = (wanted[name].short() - item[name]).abs()
+            means.append(float(difference.float().mean()))
+            largest = max(largest, int(difference.max()))
+    return float(np.mean(means)), largest
+
+
 def epoch_batches(length: int, batch_size: int, seed: int, epoch: int) -> list[list[int]]:
     """The shuffled batches of one epoch, the same for the same seed and epoch; the last, short one is left out.
 
