@@ -66,7 +66,7 @@ def advise(seconds: Mapping[str, float], options: Mapping[str, Any], precision: 
     advice = []
     if share["waiting for data"] > 0.1:
         advice.append(f"data comes too slowly: more --num_workers (now {options['num_workers']}), as far as cores go")
-        if options.get("data") != "packed":
+        if options["data"] != "packed":
             advice.append("data comes too slowly: step01_preparation.py --pack, then --data packed")
     if share["copy"] > 0.1:
         advice.append("copying to the device takes long: smaller windows (--img_size)")
