@@ -1,17 +1,24 @@
 """Makes a data root in the WCPA layout: synthetic subjects, images and labels.
 
 python step00_synthesize.py --data_root synthetic
+
+The processes of a team, also on several machines, share the subjects; all of them write to the one folder.
 """
+
+from datetime import timedelta
 
 from data.synthetic.generate import generate_data_root
 from options.synthesize_options import parse_synthesize_options
+from util.distributed import join_team
 from util.errors import run_step
 
 
 def main() -> None:
     options = parse_synthesize_options()
-    generate_data_root(**vars(options))
-    print(f"data root: {options.data_root}")
+    # The subjects of one process may take much longer than those of another, on a machine that is busy.
+    with join_team(patience=timedelta(days=2)) as team:
+        generate_data_root(**vars(options), team=team)
+        team.say(f"data root: {options.data_root}")
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from data.windows import face_box
 from options.base_options import plain
 from options.preparation_options import parse_preparation_options
 from util.checkpoint import write_whole
+from util.distributed import join_team
 from util.errors import InputError, run_step
 from util.mesh import Topology
 from util.pictures import draw_box, draw_landmarks, label, mosaic, overlay_mesh, save_picture
@@ -34,6 +35,12 @@ NUM_COMPARED = 64
 
 def main() -> None:
     options = parse_preparation_options()
+    with join_team() as team:
+        if team.size > 1:
+            raise InputError(
+                f"step01_preparation.py waits for the disk and is no faster by {team.size} processes of a team: start "
+                "it without torchrun, with --num_workers"
+            )
     root = WcpaRoot(options.data_root)
     topology, projection = root.topology(), root.projection()
     train, val = split_subjects(root.samples("train"), options.fold)

@@ -29,7 +29,7 @@ from util.device import choose_device, out_of_memory
 from util.errors import InputError, run_step
 from util.evaluation import evaluate, predict
 from util.interrupt import StopRequest
-from util.loader import load_batches
+from util.loader import in_order, load_batches
 from util.metrics import summarise
 from util.pictures import mosaic, overlay_mesh
 from util.profiling import advise, describe_profile, profile_steps
@@ -236,7 +236,7 @@ def draw_validation(
     step = max(1, len(dataset) // options.num_pictures)
     chosen = range(0, len(dataset), step)[: options.num_pictures]
     tiles = []
-    for batch, _, verts, R_t in predict(model, dataset, chosen, device, options.batch_size, 0, "draw"):
+    for batch, _, verts, R_t in predict(model, dataset, in_order(chosen, options.batch_size), device, 0, "draw"):
         for index, mesh, pose in zip(batch["index"].tolist(), verts, R_t, strict=True):
             tiles.append(
                 overlay_mesh(dataset.picture(index).whole(), mesh, pose, cache.topology.triangles, cache.projection)

@@ -21,8 +21,11 @@ from models.loading import TrainedRun, read_run
 from models.mean_face import MeanFace
 from options.eval_options import parse_eval_options
 from util.device import choose_device
+from util.distributed import Team, join_team
 from util.errors import InputError, run_step
 from util.evaluation import Evaluation, evaluate, predict
+from util.launch import start_team
+from util.loader import in_order
 from util.metrics import MILLIMETRES, summarise
 from util.pictures import error_map, label, mosaic, overlay_mesh, save_picture
 from util.report import format_table, write_image_metrics, write_json
@@ -34,8 +37,15 @@ REDDEST_ERROR = 8.0
 
 def main() -> None:
     options = parse_eval_options()
-    device, device_line = choose_device(options.gpu_ids)
-    print(device_line)
+    start_team(options.gpu_ids)
+    with join_team() as team:
+        evaluate_run(options, team)
+
+
+def evaluate_run(options: argparse.Namespace, team: Team) -> None:
+    """Draws, and scores where there are labels; the ranks of a team share the mosaics and the images to score."""
+    device, device_line = choose_device(options.gpu_ids, team)
+    team.say(device_line)
     root = WcpaRoot(options.data_root)
     run = read_run(options.checkpoints_dir / options.name / f"{options.epoch}.pt")
     run.check_fits(root.root, root.topology(), root.projection())
@@ -54,13 +64,18 @@ def main() -> None:
     dataset = dataset_class(root, samples, run.topology, model.windows, size, labelled, labels=labels, images=images)
     folder = options.output_dir / options.name
     folder.mkdir(parents=True, exist_ok=True)
-    draw_mosaics(model, dataset, device, options, folder)
+    draw_mosaics(model, dataset, device, options, folder, team)
     if labelled:
-        score(options, run, model, dataset, device, folder)
+        score(options, run, model, dataset, device, folder, team)
 
 
 def draw_mosaics(
-    model: BaseModel, dataset: WcpaDataset, device: torch.device, options: argparse.Namespace, folder: Path
+    model: BaseModel,
+    dataset: WcpaDataset,
+    device: torch.device,
+    options: argparse.Namespace,
+    folder: Path,
+    team: Team,
 ) -> None:
     """Mosaics of 25 shuffled images with their predictions: 0.jpg, 1.jpg, ... (val_0.jpg, ... for validation)."""
     if options.num_mosaics == 0:
@@ -68,16 +83,17 @@ def draw_mosaics(
     triangles, projection = dataset.topology.triangles, dataset.root.projection()
     tiles_each = MOSAIC_SIDE**2
     order = np.random.default_rng(options.seed).permutation(len(dataset))[: options.num_mosaics * tiles_each]
-    batches = predict(model, dataset, order.tolist(), device, tiles_each, options.num_workers, "draw")
-    names = []
-    for number, (batch, _, verts, R_t) in enumerate(batches):
+    batches = in_order(order.tolist(), tiles_each)
+    names = [f"{number}.jpg" if options.split == "test" else f"val_{number}.jpg" for number in range(len(batches))]
+    predictions = predict(model, dataset, batches, device, options.num_workers, "draw", team)
+    for name, (batch, _, verts, R_t) in zip(team.share(names), predictions, strict=True):
         tiles = [
             overlay_mesh(dataset.picture(index).whole(), mesh, pose, triangles, projection)
             for index, mesh, pose in zip(batch["index"].tolist(), verts, R_t, strict=True)
         ]
-        names.append(f"{number}.jpg" if options.split == "test" else f"val_{number}.jpg")
-        save_picture(folder / names[-1], mosaic(tiles, MOSAIC_SIDE, tile=320))
-    print(f"overlays: {folder / names[0]} .. {names[-1]}")
+        save_picture(folder / name, mosaic(tiles, MOSAIC_SIDE, tile=320))
+    team.barrier()
+    team.say(f"overlays: {folder / names[0]} .. {names[-1]}")
 
 
 def score(
@@ -87,17 +103,20 @@ def score(
     dataset: WcpaDataset,
     device: torch.device,
     folder: Path,
+    team: Team,
 ) -> None:
-    """Writes the figures and the pictures that need labels, and prints the table."""
+    """The first rank writes the figures and the pictures that need labels, and prints the table."""
     world = run.topology.keypoints, run.projection, run.image_size
     candidates = {f"{options.name} ({options.epoch})": model}
     if options.references:
         candidates["the same, untrained"] = run.untrained_model().to(device)
         candidates["mean face at mean pose"] = MeanFace(run.statistics).to(device)
     evaluations = {
-        name: evaluate(candidate, dataset, device, options.batch_size, options.num_workers, *world, name)
+        name: evaluate(candidate, dataset, device, options.batch_size, options.num_workers, *world, name, team)
         for name, candidate in candidates.items()
     }
+    if not team.is_first:
+        return
     evaluation = next(iter(evaluations.values()))
     rows = {name: summarise(result.metrics) for name, result in evaluations.items()}
     content = {
@@ -127,7 +146,7 @@ def draw_cases(
     cases = {"best": order[0], "median": order[len(order) // 2], "worst": order[-1]}
     tiles = []
     chosen = [int(index) for index in cases.values()]
-    ((_, _, verts, R_t),) = predict(model, dataset, chosen, device, len(cases), 0, "draw")
+    ((_, _, verts, R_t),) = predict(model, dataset, [chosen], device, 0, "draw")
     for (name, index), mesh, pose in zip(cases.items(), verts, R_t, strict=True):
         image, truth = dataset.picture(index).whole(), dataset.label(index)
         distances = MILLIMETRES * np.linalg.norm(mesh - truth["verts"], axis=1)

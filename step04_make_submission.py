@@ -3,7 +3,7 @@
     python step04_make_submission.py --data_root DIR --name run01 --gpu_ids 0
 
 One float32 row an image of the test list, in its order: 3N canonical vertices in metres, the nine numbers of
-R_t[:3, :3] row by row, the three of the translation.
+R_t[:3, :3] row by row, the three of the translation. The processes of a team share the images; the first one writes.
 """
 
 import argparse
@@ -19,8 +19,11 @@ from models.loading import read_run
 from options.submission_options import parse_submission_options
 from util.checkpoint import write_whole
 from util.device import choose_device
+from util.distributed import Team, join_team
 from util.errors import InputError, run_step
 from util.evaluation import predict
+from util.launch import start_team
+from util.loader import in_order
 
 # How far R R^T may be from the unit matrix: some hundred float32 roundings.
 ROTATION_TOLERANCE = 1e-4
@@ -28,8 +31,15 @@ ROTATION_TOLERANCE = 1e-4
 
 def main() -> None:
     options = parse_submission_options()
-    device, device_line = choose_device(options.gpu_ids)
-    print(device_line)
+    start_team(options.gpu_ids)
+    with join_team() as team:
+        make_submission(options, team)
+
+
+def make_submission(options: argparse.Namespace, team: Team) -> None:
+    """Predicts this rank's share; the first rank checks and writes the whole."""
+    device, device_line = choose_device(options.gpu_ids, team)
+    team.say(device_line)
     root = WcpaRoot(options.data_root)
     run = read_run(options.checkpoints_dir / options.name / f"{options.epoch}.pt")
     run.check_fits(root.root, root.topology(), root.projection())
@@ -43,11 +53,12 @@ def main() -> None:
     packed = packed_test_samples(options, root, samples, size) if options.data == "packed" else {}
     look = run.topology, model.windows, size
     dataset = dataset_class(root, samples, *look, labelled=False, **packed)
-    row, order = 0, range(len(samples))
-    for _, _, verts, R_t in predict(model, dataset, order, device, options.batch_size, options.num_workers, "predict"):
-        submission[row : row + len(verts)] = submission_rows(verts, R_t)
-        row += len(verts)
-
+    batches = in_order(range(len(samples)), options.batch_size)
+    predictions = predict(model, dataset, batches, device, options.num_workers, "predict", team)
+    rows = team.collect([submission_rows(verts, R_t) for _, _, verts, R_t in predictions])
+    if not team.is_first:
+        return
+    np.concatenate(rows, out=submission)
     check_content(submission)
     options.output_dir.mkdir(parents=True, exist_ok=True)
     target = options.output_dir / "my_submission.npy"

@@ -154,12 +154,16 @@ def number(kind: type, low: float | None = None, high: float | None = None) -> C
 
 
 def parse_gpu_ids(text: str) -> list[int]:
-    """An argparse type: "0" is the first GPU, "-1" the CPU (an empty list)."""
-    try:
-        gpu = int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"wanted the number of one GPU, or -1 for the CPU, got {text!r}") from None
-    return [gpu] if gpu >= 0 else []
+    """An argparse type: "0" is the first GPU, "0,1" the first two, "-1" the CPU (an empty list)."""
+    if text.strip() == "-1":
+        return []
+    words = text.split(",")
+    if not all(word.strip().isdecimal() for word in words):
+        raise argparse.ArgumentTypeError(f"wanted numbers of GPUs, as in 0 or 0,1, or -1 for the CPU, got {text!r}")
+    ids = [int(word) for word in words]
+    if len(set(ids)) < len(ids):
+        raise argparse.ArgumentTypeError(f"wanted each GPU once, got {text}")
+    return ids
 
 
 def parse_run_name(text: str) -> str:
@@ -201,8 +205,8 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         "--gpu_ids",
         type=parse_gpu_ids,
         default="0",
-        metavar="ID",
-        help="GPU to use, -1 for the CPU; without a GPU the CPU is used",
+        metavar="IDS",
+        help="GPU to use, or several, as in 0,1, with a process each; -1 for the CPU, which is used without a GPU too",
     )
     group.add_argument(
         "--checkpoints_dir", type=Path, default=Path("checkpoints"), metavar="DIR", help="where runs are kept"

@@ -6,6 +6,7 @@ import time
 import torch
 from torch.nn import functional
 
+from util.distributed import ALONE, Team
 from util.errors import InputError
 
 TRIALS = 40
@@ -13,20 +14,28 @@ TRIALS = 40
 TENSOR_CORES = (7, 0)
 
 
-def choose_device(gpu_ids: list[int]) -> tuple[torch.device, str]:
+def choose_device(gpu_ids: list[int], team: Team = ALONE) -> tuple[torch.device, str]:
     """The device for --gpu_ids, and a line that says which it is.
 
-    An empty list asks for the CPU. Where there is no GPU the CPU takes its place, and the line says so.
-    Raises InputError where there are GPUs, but not that one.
+    An empty list asks for the CPU. Where there is no GPU the CPU takes its place, and the line says so. In a team of
+    several, each process on a machine has one of the GPUs; [0], the default, stands for as many as are needed.
+    Raises InputError where there are GPUs, but not those, or where they are not as many as the processes.
     """
+    shared = f", the first of {team.size} processes" if team.size > 1 else ""
+    threads = f"{torch.get_num_threads()} threads{shared}"
     if not gpu_ids:
-        return torch.device("cpu"), f"device: CPU, {torch.get_num_threads()} threads"
+        return torch.device("cpu"), f"device: CPU, {threads}"
     if not torch.cuda.is_available():
-        return torch.device("cpu"), f"device: no GPU found, running on the CPU with {torch.get_num_threads()} threads"
-    if gpu_ids[0] >= torch.cuda.device_count():
-        raise InputError(f"--gpu_ids: wanted 0..{torch.cuda.device_count() - 1}, got {gpu_ids[0]}")
-    device = torch.device("cuda", gpu_ids[0])
-    return device, f"device: GPU {gpu_ids[0]}, {torch.cuda.get_device_name(device)}"
+        return torch.device("cpu"), f"device: no GPU found, running on the CPU with {threads}"
+    count = torch.cuda.device_count()
+    if max(gpu_ids) >= count:
+        raise InputError(f"--gpu_ids: wanted 0..{count - 1}, got {max(gpu_ids)}")
+    known = list(range(count)) if gpu_ids == [0] else gpu_ids
+    if len(known) < team.local_size or 1 < len(gpu_ids) != team.local_size:
+        raise InputError(f"--gpu_ids: wanted a GPU for each process of this machine, {team.local_size}, got {known}")
+    device = torch.device("cuda", known[team.local_rank])
+    torch.cuda.set_device(device)  # which NCCL uses where nothing else tells
+    return device, f"device: GPU {device.index}, {torch.cuda.get_device_name(device)}{shared}"
 
 
 def fastest_precision(device: torch.device) -> str:

@@ -1,4 +1,4 @@
-"""From a model and a data set to predictions and figures."""
+"""From a model and a data set to predictions and figures, by one process or a team of them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,8 @@ import torch
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from util.loader import Batch, in_order, load_batches
+from util.distributed import ALONE, Team
+from util.loader import Batch, Indices, in_order, load_batches
 from util.metrics import MILLIMETRES, image_metrics
 
 
@@ -26,21 +27,23 @@ class Evaluation:
 def predict(
     model: torch.nn.Module,
     dataset: Dataset,
-    indices: Sequence[int],
+    batches: Sequence[Indices],
     device: torch.device,
-    batch_size: int,
     num_workers: int,
     title: str,
+    team: Team = ALONE,
 ) -> Iterator[tuple[Batch, dict[str, torch.Tensor], np.ndarray, np.ndarray]]:
-    """Runs a model over the items of a data set with these indices, in evaluation mode and with a progress bar.
+    """Runs a model over this rank's share of the batches of a data set, given as lists of indices, in evaluation mode
+    and with a progress bar on the first rank.
 
     Yields the batch and the model's outputs, on the device, then verts (B, N, 3) and R_t (B, 4, 4) as float32 arrays.
     """
-    batches = in_order(indices, batch_size)
+    batches = team.share(batches)
     model.eval()
     with torch.inference_mode():
         loaded = load_batches(dataset, batches, num_workers, device)
-        for batch in tqdm(loaded, total=len(batches), desc=title, unit="batch", leave=False):
+        bar = {"total": len(batches), "desc": title, "unit": "batch", "leave": False, "disable": not team.is_first}
+        for batch in tqdm(loaded, **bar):
             outputs = model(batch)
             verts, R_t = model.reconstruct(outputs, batch)
             yield batch, outputs, verts.cpu().numpy(), R_t.cpu().numpy()
@@ -56,20 +59,28 @@ def evaluate(
     projection: np.ndarray,
     image_size: tuple[int, int],
     title: str = "evaluate",
-) -> Evaluation:
-    """The losses and figures of a model on a labelled data set; see util.metrics.image_metrics for the figures."""
-    losses: dict[str, float] = {}
-    metrics: dict[str, list[np.ndarray]] = {}
+    team: Team = ALONE,
+) -> Evaluation | None:
+    """The losses and figures of a model on a labelled data set; see util.metrics.image_metrics for the figures.
+
+    The ranks of a team share the batches; the first has the result, the same as that of one process, the others None.
+    """
+    batches = in_order(range(len(dataset)), batch_size)
+    found: list[tuple[dict[str, float], dict[str, np.ndarray]]] = []
     vertex_errors = np.zeros(())
-    for batch, outputs, verts, R_t in predict(
-        model, dataset, range(len(dataset)), device, batch_size, num_workers, title
-    ):
-        for name, loss in model.losses(outputs, batch).items():
-            losses[name] = losses.get(name, 0.0) + float(loss) * len(verts) / len(dataset)
+    for batch, outputs, verts, R_t in predict(model, dataset, batches, device, num_workers, title, team):
+        share = len(verts) / len(dataset)
+        losses = {name: float(loss) * share for name, loss in model.losses(outputs, batch).items()}
         true_verts, true_R_t = batch["verts"].cpu().numpy(), batch["R_t"].cpu().numpy()
-        figures = image_metrics(verts, R_t, true_verts, true_R_t, keypoints, projection, image_size)
-        for name, values in figures.items():
-            metrics.setdefault(name, []).append(values)
+        found.append((losses, image_metrics(verts, R_t, true_verts, true_R_t, keypoints, projection, image_size)))
         distances = MILLIMETRES * np.linalg.norm(verts.astype(np.float64) - true_verts, axis=2)
         vertex_errors = vertex_errors + distances.sum(axis=0) / len(dataset)
-    return Evaluation(losses, {name: np.concatenate(values) for name, values in metrics.items()}, vertex_errors)
+    found, vertex_errors = team.collect(found), team.collect([vertex_errors])
+    if not team.is_first:
+        return None
+    losses, metrics = ({name: [one[name] for one in kind] for name in kind[0]} for kind in zip(*found, strict=True))
+    return Evaluation(
+        {name: sum(values) for name, values in losses.items()},
+        {name: np.concatenate(values) for name, values in metrics.items()},
+        sum(vertex_errors),
+    )

@@ -22,6 +22,7 @@ from data.synthetic.scene import draw_setting, render
 from data.synthetic.shape import FaceModel, procedural_face
 from data.synthetic.subject import make_subject
 from util.camera import WCPA_PROJECTION, project, transform
+from util.distributed import ALONE, Team
 from util.errors import InputError
 from util.mesh import write_obj
 from util.pose import pose_from_6dof, pose_to_6dof
@@ -74,6 +75,7 @@ def generate_data_root(
     image_size: int,
     seed: int,
     num_workers: int,
+    team: Team = ALONE,
 ) -> None:
     """Writes a data root of `num_subjects` training and `num_test_subjects` test subjects.
 
@@ -82,6 +84,9 @@ def generate_data_root(
     real data does not have. The same seed gives the same bytes for every number of worker processes from 1 up; with 0
     all is done in this process, where the linear algebra's threads may change the last bit of a sum. All is written
     beside data_root and renamed at the end: an interrupted run leaves no data root.
+
+    The ranks of a team share the subjects, each with its own worker processes, and write to the same folder, which all
+    their machines must see; the bytes are the same again.
 
     Raises InputError for an argument out of range, or where data_root exists and is not an empty folder.
     """
@@ -95,23 +100,27 @@ def generate_data_root(
         num_workers=num_workers,
     )
     data_root = Path(data_root)
-    if data_root.exists() and (not data_root.is_dir() or any(data_root.iterdir())):
+    if team.is_first and data_root.exists() and (not data_root.is_dir() or any(data_root.iterdir())):
         raise InputError(f"{data_root}: wanted a new or empty folder for the data root, got one with contents")
     data_root.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{data_root.name}.partial-", dir=data_root.parent))
+    own = tempfile.mkdtemp(prefix=f".{data_root.name}.partial-", dir=data_root.parent) if team.is_first else None
+    partial = team.from_first(own and Path(own))
     try:
         ids = draw_subject_ids(num_subjects + num_test_subjects, seed)
         jobs = [
             Job(partial, index, subject_id, index < num_subjects, num_actions, frames, image_size, seed)
             for index, subject_id in enumerate(ids)
         ]
-        made = sorted(_run(jobs, num_workers), key=lambda one: one.index)
-        _write_lists(partial, made[:num_subjects], made[num_subjects:])
-        _write_resources(partial, made[:num_subjects], made[num_subjects:])
-        partial.chmod(0o755)
-        if data_root.exists():
-            data_root.rmdir()
-        os.replace(partial, data_root)
+        made = sorted(_run(team.share(jobs), num_workers, team), key=lambda one: one.index)
+        made = team.collect(made)
+        if team.is_first:
+            _write_lists(partial, made[:num_subjects], made[num_subjects:])
+            _write_resources(partial, made[:num_subjects], made[num_subjects:])
+            partial.chmod(0o755)
+            if data_root.exists():
+                data_root.rmdir()
+            os.replace(partial, data_root)
+        team.barrier()
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -137,10 +146,13 @@ def draw_subject_ids(count: int, seed: int) -> list[str]:
     return [f"{number:06d}" for number in numbers[order]]
 
 
-def _run(jobs: list[Job], num_workers: int) -> list[Made]:
-    total = sum(job.num_actions * job.frames for job in jobs)
+def _run(jobs: list[Job], num_workers: int, team: Team) -> list[Made]:
     made = []
-    with tqdm(total=total, unit="image", desc="synthesizing") as progress:
+    if not jobs:
+        return made
+    total = sum(job.num_actions * job.frames for job in jobs)
+    title = "synthesizing" if team.size == 1 else f"synthesizing, one of {team.size} shares"
+    with tqdm(total=total, unit="image", desc=title, disable=not team.is_first) as progress:
         results = _run_here(jobs) if num_workers == 0 else _run_in_workers(jobs, num_workers)
         for one in results:
             progress.update(len(one.rows))

@@ -95,6 +95,8 @@ def test_an_empty_file_says_nothing(parse, write, content):
         ("gpu_ids: 0", [0]),
         ("gpu_ids: -1", []),
         ("gpu_ids: [1]", [1]),
+        ("gpu_ids: 0,1", [0, 1]),
+        ("gpu_ids: [2, 0]", [2, 0]),
         ("gpu_ids: []", []),
         ("name: 007", "007"),  # 7
         ("name: 2024-01-31", "2024-01-31"),  # a date
@@ -148,8 +150,8 @@ def test_every_flag_of_a_file_can_be_taken_back(train, write):
         ("shape_components: few", "shape_components: invalid int value: 'few'"),
         ("lr_policy: step", "lr_policy: invalid choice: 'step' (choose from"),
         ("name: a/b", "name: wanted a name that can be a folder's, got 'a/b'"),
-        ("gpu_ids: one", "gpu_ids: wanted the number of one GPU, or -1 for the CPU, got 'one'"),
-        ("gpu_ids: [0, 1]", "gpu_ids: wanted the number of one GPU, or -1 for the CPU, got '0,1'"),
+        ("gpu_ids: one", "gpu_ids: wanted numbers of GPUs, as in 0 or 0,1, or -1 for the CPU, got 'one'"),
+        ("gpu_ids: [0, 0]", "gpu_ids: wanted each GPU once, got 0,0"),
         ("read_landmarks: 0", "read_landmarks: wanted true or false, got '0'"),
         ("resume: 'true'", "resume: wanted true or false, got 'true'"),
         ("resume:", "resume: wanted true or false, got None"),

@@ -108,7 +108,9 @@ def test_unknown_model_and_preset_list_the_known_ones(capsys):
     ("arguments", "message"),
     [
         (["--epochs", "3", "--preset", "published"], "--epochs_decay: wanted at most --epochs 3, got 5"),
-        (["--gpu_ids", "one"], "wanted the number of one GPU"),
+        (["--gpu_ids", "one"], "wanted numbers of GPUs, as in 0 or 0,1, or -1 for the CPU, got 'one'"),
+        (["--gpu_ids", "0,-1"], "wanted numbers of GPUs"),
+        (["--gpu_ids", "0,1,0"], "wanted each GPU once, got 0,1,0"),
         (["--name", "a/b"], "wanted a name that can be a folder's"),
         (["--lr", "fast"], "wanted float, got 'fast'"),
         (["--mirror", "1.5"], "wanted float in 0..1, got 1.5"),
