@@ -1,7 +1,8 @@
 """Trains a model: python step02_train.py --data_root DIR --name run01 --gpu_ids 0 --memo "first trial"
 
 Writes checkpoints/<name>/: options.json, log.txt, metrics.jsonl, TensorBoard events, latest.pt and best.pt.
-Ctrl-C and SIGTERM save latest.pt and end; --resume goes on from there.
+Ctrl-C and SIGTERM save latest.pt and end; --resume goes on from there. The processes of a team (--gpu_ids 0,1 or
+torchrun) take a share of each batch each; the first one writes.
 """
 
 import argparse
@@ -26,10 +27,12 @@ from options.base_options import plain
 from options.train_options import parse_train_options
 from util.checkpoint import keep_as, load_checkpoint, pack_arrays, save_checkpoint, write_whole
 from util.device import choose_device, out_of_memory
+from util.distributed import Team, join_team
 from util.errors import InputError, run_step
-from util.evaluation import evaluate, predict
+from util.evaluation import evaluation_of, predict, score_share
 from util.interrupt import StopRequest
-from util.loader import in_order, load_batches
+from util.launch import start_team
+from util.loader import Batch, in_order, load_batches
 from util.metrics import summarise
 from util.pictures import mosaic, overlay_mesh
 from util.profiling import advise, describe_profile, profile_steps
@@ -48,28 +51,41 @@ PROFILED_STEPS = 50
 
 def main() -> None:
     options, description = parse_train_options()
+    start_team(options.gpu_ids)
+    with join_team() as team:
+        train(options, description, team)
+
+
+def train(options: argparse.Namespace, description: str, team: Team) -> None:
+    """Trains a new run, or one that goes on, to its end or until asked to stop."""
     root = WcpaRoot(options.data_root)
     cache = read_cache(options.cache_dir, root)
-    device, device_line = choose_device(options.gpu_ids)
+    device, device_line = choose_device(options.gpu_ids, team)
+    if options.batch_size % team.size:
+        raise InputError(f"--batch_size: wanted a multiple of the {team.size} processes, got {options.batch_size}")
+    if options.sync_batch_norm and team.size > 1 and device.type != "cuda":
+        raise InputError("--sync_batch_norm: wanted a GPU for each process, got the CPU")
     train_set, val_set = make_datasets(options, root, cache)
     torch.manual_seed(options.seed)
     model = get_model_class(options.model).build(plain(options), cache.topology, cache.statistics)
     steps_per_epoch = len(epoch_batches(len(train_set), options.batch_size, options.seed, epoch=0))
-    state = TrainingState(model, plain(options), steps_per_epoch, device)
+    state = TrainingState(model, plain(options), steps_per_epoch, device, team)
     if options.profile:
-        print(f"{device_line}, {state.precision}")
+        team.say(f"{device_line}, {state.precision}")
         profile(state, train_set, options)
         return
     folder = open_run(options, state, cache)
 
-    with RunLog(folder) as log, StopRequest() as stop:
+    with RunLog(folder, silent=not team.is_first) as log, StopRequest() as stop:
         log.say(f"{description}\n{device_line}, {state.precision}\nrun: {folder}, {len(train_set)} training images")
+        goes_on = True
         if state.steps_done == 0 and math.isinf(state.best_score):
-            validate(state, val_set, cache, options, log, stop, {})
+            goes_on = validate(state, val_set, cache, options, log, stop, {})
             save_run(folder, state, options, cache)
-        while state.epoch < options.epochs and not stop.asked:
+        while state.epoch < options.epochs and goes_on:
             line = train_epoch(state, train_set, options, cache, folder, log, stop)
-            if not stop.asked and validate(state, val_set, cache, options, log, stop, line):
+            goes_on = not team.any(stop.asked) and validate(state, val_set, cache, options, log, stop, line)
+            if goes_on:
                 state.epoch, state.step = state.epoch + 1, 0
             save_run(folder, state, options, cache)
         if state.epoch < options.epochs:
@@ -109,8 +125,10 @@ def open_run(options: argparse.Namespace, state: TrainingState, cache: Cache) ->
     folder = options.checkpoints_dir / options.name
     if options.resume and not folder.is_dir():
         raise FileNotFoundError(f"--resume: no run {folder}; is --name right?")
-    if options.resume and (folder / "latest.pt").exists():
+    if state.team.from_first(options.resume and (folder / "latest.pt").exists()):
         restore_run(folder, options, state, cache)
+        return folder
+    if not state.team.is_first:
         return folder
     found = {path.name for path in folder.glob("*") if not path.match("events*")}
     if found - BEFORE_TRAINING:
@@ -133,8 +151,9 @@ def restore_run(folder: Path, options: argparse.Namespace, state: TrainingState,
         raise InputError(f"--resume: wanted the images of the run {folder}, got another split in the cache")
     state.restore(checkpoint)
     options.memo = before["memo"]
-    clean_up(folder, state.epoch)
-    keep_best(folder, state)
+    if state.team.is_first:
+        clean_up(folder, state.epoch)
+        keep_best(folder, state)
 
 
 def train_epoch(
@@ -155,20 +174,19 @@ def train_epoch(
     steps_per_epoch, batches = len(batches), batches[state.step :]
     mirror = torch.from_numpy(cache.topology.mirror).to(state.device)
     state.model.train()
+    team = state.team
     sums: dict[str, float] = {}
     count = 0
     start, title = time.perf_counter(), f"epoch {state.epoch + 1}/{options.epochs}"
-    loaded = load_batches(dataset, batches, options.num_workers, state.device)
-    with tqdm(loaded, total=len(batches), desc=title, unit="step", leave=False) as bar:
+    loaded = load_batches(dataset, [team.share(batch) for batch in batches], options.num_workers, state.device)
+    with tqdm(loaded, total=len(batches), desc=title, unit="step", leave=False, disable=not team.is_first) as bar:
         for count, batch in enumerate(bar, start=1):
             try:
                 batch = augment_batch(batch, mirror, cache.image_size[0])
                 losses = state.train_step(batch)
             except FloatingPointError as error:
-                path = folder / "broken_batch.pt"
-                save_checkpoint(path, {name: tensor.cpu() for name, tensor in batch.items()})
-                names = ", ".join(str(dataset.samples[index]) for index in batch["index"].tolist())
-                raise InputError(f"{title}, step {state.step + 1}: {error} on {names}; the batch: {path}") from None
+                told = keep_broken_batch(batch, state, dataset, folder / "broken_batch.pt")
+                raise InputError(f"{title}, step {state.step + 1}: {error} on {told}") from None
             except RuntimeError as error:
                 if not out_of_memory(error):
                     raise
@@ -183,12 +201,28 @@ def train_epoch(
                 log.scalars({**scalars, "step/gradient_norm": state.gradient_norm}, images)
             if images % options.save_latest_freq < options.batch_size:
                 save_run(folder, state, options, cache)
-            if stop.asked:
+            if team.any(stop.asked):
                 break
     line = {f"train/loss_{name}": value / max(1, count) for name, value in sums.items()}
     line["train/rate"] = state.rate
     line["train/images_per_second"] = count * options.batch_size / (time.perf_counter() - start)
     return line
+
+
+def keep_broken_batch(batch: Batch, state: TrainingState, dataset: WcpaDataset, path: Path) -> str:
+    """Keeps the shares of a batch whose loss is not finite, or all of them where that is the gradient alone. Returns
+    the names of their images and where they are, the same on each rank."""
+    team, broken = state.team, not math.isfinite(state.own_loss)
+    any_broken = team.any(broken)
+    blamed = broken or not any_broken
+    shares = team.collect([{name: tensor.cpu() for name, tensor in batch.items()} if blamed else {}])
+    told = ""
+    if team.is_first:
+        shares = [share for share in shares if share]
+        kept = {name: torch.cat([share[name] for share in shares]) for name in batch}
+        save_checkpoint(path, kept)
+        told = ", ".join(str(dataset.samples[index]) for index in kept["index"].tolist())
+    return team.from_first(f"{told}; the batch: {path}")
 
 
 def validate(
@@ -204,13 +238,20 @@ def validate(
 
     Returns whether it came to its end: it may take long, and whoever asks to stop may not wait.
     """
-    model = state.evaluated
+    model, team = state.evaluated, state.team
+    team.copy_from_first(model)
+    loading = options.batch_size // team.size, options.num_workers
     world = cache.topology.keypoints, cache.projection, cache.image_size
+    picture = None
     with stop.at_once():
-        evaluation = evaluate(model, dataset, state.device, options.batch_size, options.num_workers, *world, "validate")
-        picture = draw_validation(model, dataset, state.device, cache, options) if options.num_pictures else None
-    if stop.asked:
+        share = score_share(model, dataset, state.device, *loading, *world, "validate", team)
+        if team.is_first and options.num_pictures:
+            picture = draw_validation(model, dataset, state.device, cache, options)
+    if team.any(stop.asked):
         return False
+    evaluation = evaluation_of(share, team)
+    if evaluation is None:
+        return True
     figures = summarise(evaluation.metrics)
     line = line | {f"val/loss_{name}": value for name, value in evaluation.losses.items()}
     line |= {"val/loss_total": sum(evaluation.losses.values())} | {f"val/{n}": v for n, v in figures.items()}
@@ -245,8 +286,10 @@ def draw_validation(
 
 
 def save_run(folder: Path, state: TrainingState, options: argparse.Namespace, cache: Cache) -> None:
-    """Writes latest.pt: the whole state, and all that evaluation and submission need to know. Right after the best
-    validation so far it is best.pt, too."""
+    """Writes latest.pt, on the first rank: the whole state, and all that evaluation and submission need to know. Right
+    after the best validation so far it is best.pt, too."""
+    if not state.team.is_first:
+        return
     whole = {
         **state.state(),
         "options": plain(options),
@@ -266,13 +309,14 @@ def keep_best(folder: Path, state: TrainingState) -> None:
 
 
 def profile(state: TrainingState, dataset: WcpaDataset, options: argparse.Namespace) -> None:
-    """Trains a few steps and prints where their time went, and what to change."""
+    """Trains a few steps and prints where the first rank's time went, and what to change."""
     batches = epoch_batches(len(dataset), options.batch_size, options.seed, epoch=0)
+    batches = [state.team.share(batch) for batch in batches]
     with closing(load_batches(dataset, cycle(batches), options.num_workers, torch.device("cpu"))) as loaded:
         seconds = profile_steps(state, loaded, PROFILED_STEPS)
-    print(describe_profile(seconds, PROFILED_STEPS, options.batch_size))
+    state.team.say(describe_profile(seconds, PROFILED_STEPS, options.batch_size))
     for advice in advise(seconds, plain(options), state.precision, state.device):
-        print(f"- {advice}")
+        state.team.say(f"- {advice}")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from options.eval_options import parse_eval_options
 from util.device import choose_device
 from util.distributed import Team, join_team
 from util.errors import InputError, run_step
-from util.evaluation import Evaluation, evaluate, predict
+from util.evaluation import Evaluation, evaluation_of, predict, score_share
 from util.launch import start_team
 from util.loader import in_order
 from util.metrics import MILLIMETRES, summarise
@@ -106,13 +106,13 @@ def score(
     team: Team,
 ) -> None:
     """The first rank writes the figures and the pictures that need labels, and prints the table."""
-    world = run.topology.keypoints, run.projection, run.image_size
+    world, loading = (run.topology.keypoints, run.projection, run.image_size), (options.batch_size, options.num_workers)
     candidates = {f"{options.name} ({options.epoch})": model}
     if options.references:
         candidates["the same, untrained"] = run.untrained_model().to(device)
         candidates["mean face at mean pose"] = MeanFace(run.statistics).to(device)
     evaluations = {
-        name: evaluate(candidate, dataset, device, options.batch_size, options.num_workers, *world, name, team)
+        name: evaluation_of(score_share(candidate, dataset, device, *loading, *world, name, team), team)
         for name, candidate in candidates.items()
     }
     if not team.is_first:

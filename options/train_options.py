@@ -94,6 +94,12 @@ def build_parser(model: str, preset: str) -> StepParser:
         metavar="NORM",
         help="shorten gradients that are longer than this; 0 for never",
     )
+    group.add_argument(
+        "--sync_batch_norm",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="several GPUs normalise by the statistics of the whole batch rather than each by its share's",
+    )
     group.add_argument("--mirror", type=number(float, 0, 1), default=0.0, metavar="P", help="chance to mirror an image")
     group.add_argument("--light", type=number(float, 0, 1), default=0.0, metavar="P", help="chance of changed light")
     group.add_argument(

@@ -49,7 +49,17 @@ def predict(
             yield batch, outputs, verts.cpu().numpy(), R_t.cpu().numpy()
 
 
-def evaluate(
+@dataclass(frozen=True)
+class Scored:
+    """One rank's share of an evaluation: losses and metrics as in Evaluation, one a batch; vertex_errors as there, the
+    share's part of the sum."""
+
+    losses: list[dict[str, float]]
+    metrics: list[dict[str, np.ndarray]]
+    vertex_errors: np.ndarray
+
+
+def score_share(
     model: torch.nn.Module,
     dataset: Dataset,
     device: torch.device,
@@ -60,27 +70,30 @@ def evaluate(
     image_size: tuple[int, int],
     title: str = "evaluate",
     team: Team = ALONE,
-) -> Evaluation | None:
-    """The losses and figures of a model on a labelled data set; see util.metrics.image_metrics for the figures.
-
-    The ranks of a team share the batches; the first has the result, the same as that of one process, the others None.
-    """
+) -> Scored:
+    """The losses and figures of a model on this rank's share of a labelled data set, which `evaluation_of` puts
+    together; see util.metrics.image_metrics for the figures."""
     batches = in_order(range(len(dataset)), batch_size)
-    found: list[tuple[dict[str, float], dict[str, np.ndarray]]] = []
-    vertex_errors = np.zeros(())
+    losses, metrics, vertex_errors = [], [], np.zeros(())
     for batch, outputs, verts, R_t in predict(model, dataset, batches, device, num_workers, title, team):
         share = len(verts) / len(dataset)
-        losses = {name: float(loss) * share for name, loss in model.losses(outputs, batch).items()}
+        losses.append({name: float(loss) * share for name, loss in model.losses(outputs, batch).items()})
         true_verts, true_R_t = batch["verts"].cpu().numpy(), batch["R_t"].cpu().numpy()
-        found.append((losses, image_metrics(verts, R_t, true_verts, true_R_t, keypoints, projection, image_size)))
+        metrics.append(image_metrics(verts, R_t, true_verts, true_R_t, keypoints, projection, image_size))
         distances = MILLIMETRES * np.linalg.norm(verts.astype(np.float64) - true_verts, axis=2)
         vertex_errors = vertex_errors + distances.sum(axis=0) / len(dataset)
-    found, vertex_errors = team.collect(found), team.collect([vertex_errors])
+    return Scored(losses, metrics, vertex_errors)
+
+
+def evaluation_of(own: Scored, team: Team = ALONE) -> Evaluation | None:
+    """The evaluation that the ranks have made their shares of, equal to that of one process with the same batches;
+    None on all but the first rank."""
+    losses, metrics = team.collect(own.losses), team.collect(own.metrics)
+    vertex_errors = team.collect([own.vertex_errors])
     if not team.is_first:
         return None
-    losses, metrics = ({name: [one[name] for one in kind] for name in kind[0]} for kind in zip(*found, strict=True))
     return Evaluation(
-        {name: sum(values) for name, values in losses.items()},
-        {name: np.concatenate(values) for name, values in metrics.items()},
+        {name: sum(batch[name] for batch in losses) for name in losses[0]},
+        {name: np.concatenate([batch[name] for batch in metrics]) for name in metrics[0]},
         sum(vertex_errors),
     )

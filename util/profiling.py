@@ -41,7 +41,8 @@ def profile_steps(state: TrainingState, batches: Iterator[Batch], steps: int) ->
     state.model.train()
     clock = PhaseClock(state.device)
     wanted = islice(batches, WARM_UP + steps)
-    for number, batch in enumerate(tqdm(wanted, total=WARM_UP + steps, desc="profile", unit="step", leave=False)):
+    bar = {"total": WARM_UP + steps, "desc": "profile", "unit": "step", "leave": False}
+    for number, batch in enumerate(tqdm(wanted, **bar, disable=not state.team.is_first)):
         clock.mark("waiting for data")
         batch = {name: tensor.to(state.device) for name, tensor in batch.items()}
         clock.mark("copy")

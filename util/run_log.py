@@ -24,36 +24,42 @@ def clean_up(folder: Path, epoch: int) -> None:
 
 
 class RunLog:
-    """Appends to the files in `folder`; use as a context manager."""
+    """Appends to the files in `folder`, or where `silent` to nothing; use as a context manager."""
 
-    def __init__(self, folder: Path):
-        self.folder = folder
-        self.board = SummaryWriter(folder)
+    def __init__(self, folder: Path, silent: bool = False):
+        self.folder, self.silent = folder, silent
+        self.board = None if silent else SummaryWriter(folder)
 
     def __enter__(self) -> "RunLog":
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.board.close()
+        if self.board:
+            self.board.close()
 
     def say(self, text: str) -> None:
         """To the screen, around a progress bar, and to log.txt."""
+        if self.silent:
+            return
         tqdm.write(text)
         with open(self.folder / "log.txt", "a", encoding="utf-8") as file:
             file.write(text + "\n")
 
     def metrics(self, line: dict[str, float], step: int) -> None:
         """One JSON object a line to metrics.jsonl, and its numbers to TensorBoard."""
+        if self.silent:
+            return
         with open(self.folder / "metrics.jsonl", "a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **line}) + "\n")
         self.scalars(line, step)
 
     def scalars(self, line: dict[str, float], step: int) -> None:
         """Numbers to TensorBoard alone."""
-        for name, value in line.items():
+        for name, value in line.items() if self.board else ():
             self.board.add_scalar(name, value, step)
 
     def picture(self, name: str, image: np.ndarray, step: int) -> None:
         """An (h, w, 3) uint8 RGB picture to TensorBoard."""
-        self.board.add_image(name, image, step, dataformats="HWC")
-        self.board.flush()
+        if self.board:
+            self.board.add_image(name, image, step, dataformats="HWC")
+            self.board.flush()

@@ -2,13 +2,17 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import torch
+from torch.nn import SyncBatchNorm
+from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim.swa_utils import AveragedModel
 
 from util.device import fastest_precision
+from util.distributed import ALONE, Team
 from util.schedule import rate_factor
 
 Batch = dict[str, torch.Tensor]
@@ -39,14 +43,29 @@ class TrainingState:
     """Model, optimizer and averaged weights, with the place in the run: `epoch` and `step` within it.
 
     options: plain training options (options/train_options.py).
+    team: each rank trains on its share of each batch, and all take the same step
     network: the model as it is called in training, compiled where the options say so
     """
 
-    def __init__(self, model: torch.nn.Module, options: Mapping[str, Any], steps_per_epoch: int, device: torch.device):
-        self.options, self.steps_per_epoch, self.device = options, steps_per_epoch, device
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        options: Mapping[str, Any],
+        steps_per_epoch: int,
+        device: torch.device,
+        team: Team = ALONE,
+    ):
+        self.options, self.steps_per_epoch, self.device, self.team = options, steps_per_epoch, device, team
         layout = torch.channels_last if options["channels_last"] else torch.contiguous_format
         self.model = model.to(device).to(memory_format=layout)
-        self.network = torch.compile(self.model) if options["compile"] else self.model
+        self.parallel = None
+        if team.size > 1:
+            if options["sync_batch_norm"]:
+                SyncBatchNorm.convert_sync_batchnorm(self.model)
+            # Its buffers are for evaluation alone, before which they are made the same everywhere.
+            self.parallel = DistributedDataParallel(self.model, broadcast_buffers=False)
+        network = self.model if self.parallel is None else self.parallel
+        self.network = torch.compile(network) if options["compile"] else network
         self.optimizer = torch.optim.AdamW(
             model.parameters(),
             lr=options["lr"],
@@ -67,10 +86,11 @@ class TrainingState:
             # Its counter is asked at each step: on a GPU each answer would wait for all that is under way.
             self.averaged.n_averaged = self.averaged.n_averaged.cpu()
         precision = options["precision"]
-        self.precision = fastest_precision(device) if precision == "auto" else precision
+        # by trial, which may come out differently on each rank
+        self.precision = team.from_first(fastest_precision(device)) if precision == "auto" else precision
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
         self.epoch, self.step, self.best_score, self.best_epoch = 0, 0, float("inf"), 0
-        self.gradient_norm = 0.0
+        self.gradient_norm, self.own_loss = 0.0, 0.0
 
     @property
     def steps_done(self) -> int:
@@ -99,7 +119,8 @@ class TrainingState:
             torch._foreach_copy_(averaged, current)  # batch counters
 
     def train_step(self, batch: Batch, mark: Callable[[str], None] = no_mark) -> dict[str, float]:
-        """One step on a batch on the device. Returns the losses, their sum as "total".
+        """One step on a batch, or this rank's share of one, on the device. Returns the losses of the whole batch, their
+        sum as "total"; `own_loss` is that of the share, `gradient_norm` the whole's.
 
         mark: called at the end of each phase, "forward", "backward" and "optimizer", with its name
         Raises FloatingPointError where the loss, or the gradient, is NaN or infinite; weights are as before then.
@@ -108,14 +129,18 @@ class TrainingState:
         self.optimizer.zero_grad(set_to_none=True)
         sums: dict[str, torch.Tensor | float] = {}
         dtype = AUTOCAST[self.precision]
-        for part in split_batch(batch, self.options["accumulation"]):
+        parts = list(split_batch(batch, self.options["accumulation"]))
+        for number, part in enumerate(parts, start=1):
             share = len(next(iter(part.values()))) / size
-            with torch.autocast(self.device.type, dtype, enabled=dtype is not None):
-                outputs = self.network(part)
-            losses = self.model.losses(outputs, part)
-            total = sum(losses.values())
-            mark("forward")
-            self.scaler.scale(total * share).backward()
+            # the ranks add up their gradients once a step
+            waits = self.parallel is not None and number < len(parts)
+            with self.parallel.no_sync() if waits else nullcontext():
+                with torch.autocast(self.device.type, dtype, enabled=dtype is not None):
+                    outputs = self.network(part)
+                losses = self.model.losses(outputs, part)
+                total = sum(losses.values())
+                mark("forward")
+                self.scaler.scale(total * share).backward()
             for name, loss in {"total": total, **losses}.items():
                 sums[name] = sums.get(name, 0.0) + loss.detach() * share
             mark("backward")
@@ -125,7 +150,8 @@ class TrainingState:
         norm = get_total_norm(gradients)
         # All that is asked of the device in a step, in one question: it waits for the answer once.
         *values, self.gradient_norm = torch.stack([*sums.values(), norm]).tolist()
-        losses = dict(zip(sums, values, strict=True))
+        self.own_loss = values[0]
+        losses = self.team.mean(dict(zip(sums, values, strict=True)))
         # Scaled gradients overflow now and then; the scaler leaves such a step out and lowers its scale.
         if not math.isfinite(losses["total"] + (0.0 if self.scaler.is_enabled() else self.gradient_norm)):
             raise FloatingPointError(f"the loss is {losses}, the gradient's norm {self.gradient_norm}")
