@@ -23,7 +23,8 @@ HOUSE = SCRIPT.parents[2]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
 # As a step script does it with --gpu_ids 0,1.
 OURS = [sys.executable, "-c", "import sys; from util.launch import run_ranks as r; sys.exit(r(sys.argv[1:], 2))"]
-STARTERS = {"torchrun": TORCHRUN, "ours": [*OURS, sys.executable]}
+OURS += [sys.executable]
+STARTERS = {"torchrun": TORCHRUN, "ours": OURS}
 
 
 def start(starter: str, scene: str, path: Path) -> subprocess.Popen:
@@ -39,12 +40,17 @@ def start(starter: str, scene: str, path: Path) -> subprocess.Popen:
 
 
 def run(starter: str, scene: str, path: Path) -> tuple[int, str]:
-    """The exit status and all that was printed; a minute means that it hangs."""
-    process = start(starter, scene, path)
+    """The exit status and all that was printed."""
+    return finish(start(starter, scene, path))
+
+
+def finish(process: subprocess.Popen) -> tuple[int, str]:
+    """The exit status and all that was printed; two minutes mean that it hangs."""
     try:
-        text, _ = process.communicate(timeout=60)
+        text, _ = process.communicate(timeout=120)
     finally:
-        process.kill()
+        process.terminate()  # a kill would leave the ranks behind
+        process.wait()
     return process.returncode, text
 
 
@@ -98,11 +104,9 @@ def test_all_stop_at_the_same_step(tmp_path, number):
         deadline = time.monotonic() + 60
         while len(list(tmp_path.glob("*.begun"))) < 2 and time.monotonic() < deadline:
             time.sleep(0.05)
-        process.send_signal(number)
-        text, _ = process.communicate(timeout=60)
     finally:
-        process.kill()
-    assert (process.returncode, text) == (0, "")
+        process.send_signal(number)
+    assert finish(process) == (0, "")
     first, second = (int((tmp_path / f"count.{rank}").read_text()) for rank in (0, 1))
     assert first == second
 
