@@ -4,14 +4,25 @@ import argparse
 import difflib
 import json
 import math
+import os
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from options.config_file import BASED_ON, ConfigError, Setting, Value, read_config
 
 
-class StepParser(argparse.ArgumentParser):
+class TeamParser(argparse.ArgumentParser):
+    """An argument parser of which one process of a team (util/distributed.py) tells mistakes: all are told the same."""
+
+    def error(self, message: str) -> NoReturn:
+        if os.environ.get("RANK", "0") != "0":
+            sys.exit(2)
+        super().error(message)
+
+
+class StepParser(TeamParser):
     """An argument parser without abbreviations that shows defaults, reads a config file, and tells what an unknown
     option may have meant.
 
@@ -68,9 +79,9 @@ def hint(unknown: Sequence[str], known: Sequence[str]) -> str:
     return f"did you mean {' or '.join(close)}?" if close else f"known are {' '.join(known)}"
 
 
-def first_parser() -> argparse.ArgumentParser:
+def first_parser() -> TeamParser:
     """A parser for what must be known before the rest can be parsed."""
-    return argparse.ArgumentParser(add_help=False, allow_abbrev=False, usage="%(prog)s [options], see --help")
+    return TeamParser(add_help=False, allow_abbrev=False, usage="%(prog)s [options], see --help")
 
 
 def read_settings(arguments: Sequence[str] | None) -> dict[str, Setting]:

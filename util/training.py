@@ -62,8 +62,7 @@ class TrainingState:
         if team.size > 1:
             if options["sync_batch_norm"]:
                 SyncBatchNorm.convert_sync_batchnorm(self.model)
-            # Its buffers are for evaluation alone, before which they are made the same everywhere.
-            self.parallel = DistributedDataParallel(self.model, broadcast_buffers=False)
+            self.parallel = DistributedDataParallel(self.model)
         network = self.model if self.parallel is None else self.parallel
         self.network = torch.compile(network) if options["compile"] else network
         self.optimizer = torch.optim.AdamW(

@@ -6,15 +6,19 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+import step01_preparation
+import step02_train
 from tests.steps import rank_script
 from tests.synthetic.test_generate import fingerprints
 from tests.util.test_distributed import OURS, TORCHRUN, finish
+from util.distributed import Team
 
 SCRIPT = Path(rank_script.__file__)
 HOUSE = SCRIPT.parents[2]
@@ -48,7 +52,7 @@ def place(root_template, tmp_path_factory) -> Path:
     (place / "data").symlink_to(root_template)
     status, text = run(ALONE, "", f"step01_preparation {roots(place)} --num_workers 0 and {training(place, 'one')}")
     assert status == 0, text
-    status, text = run(TORCHRUN, "", training(place, "two"))
+    status, text = run(TORCHRUN, "", f"{training(place, 'two')} --accumulation 2")
     assert status == 0, text
     assert text.count("run: ") == 1  # one process speaks
     return place
@@ -149,7 +153,7 @@ def test_evaluation_submission_and_synthesis_are_the_same_by_two(place):
         out = f"--output_dir {place / folder} --num_workers 0 --batch_size 1 --gpu_ids -1"
         root = place / folder / "synthetic"
         return (
-            f"step03_eval {used} {out} --split val --references and step03_eval {used} {out} and "
+            f"step03_eval {used} {out} --split val --num_mosaics 1 and "
             f"step04_make_submission {used} {out} and step00_synthesize --data_root {root} {numbers}"
         )
 
@@ -159,17 +163,21 @@ def test_evaluation_submission_and_synthesis_are_the_same_by_two(place):
         assert status == 0, text
     one, two = fingerprints(place / "by_one"), fingerprints(place / "by_two")
     assert one == two
-    assert {"my_submission.npy", "one/metrics.csv", "one/0.jpg", "one/cases.jpg"} <= one.keys()
+    assert {"my_submission.npy", "one/metrics.csv", "one/val_0.jpg", "one/cases.jpg"} <= one.keys()
     assert np.load(place / "by_two/my_submission.npy").shape == (4, 309)
     assert not list((place / "by_two").glob(".*"))
 
 
-def test_what_a_team_cannot_do_is_told_once(place):
-    for words, message in (
-        (f"{training(place, 'odd')} --batch_size 5", "--batch_size: wanted a multiple of the 2 processes, got 5"),
-        (f"step01_preparation {roots(place)}", "start it without torchrun"),
-    ):
-        status, text = run(OURS, "", words)
-        assert status == 1
-        assert text.count("error: ") == text.count(message) == 1
-        assert "Traceback" not in text
+@pytest.mark.parametrize(
+    ("module", "words", "message"),
+    [
+        (step02_train, "--batch_size 5", "--batch_size: wanted a multiple of the 2 processes, got 5"),
+        (step02_train, "--sync_batch_norm", "--sync_batch_norm: wanted a GPU for each process, got the CPU"),
+        (step01_preparation, "", "start it without torchrun"),
+    ],
+)
+def test_what_a_team_cannot_do_is_told(place, run_script, monkeypatch, module, words, message):
+    monkeypatch.setattr(module, "join_team", lambda: nullcontext(Team(size=2, local_size=2)))
+    arguments = training(place, "odd") if module is step02_train else f"{module.__name__} {roots(place)}"
+    status, text = run_script(module, *arguments.split()[1:], *words.split())
+    assert (status, message in text) == (1, True)
