@@ -5,6 +5,7 @@ import itertools
 import pytest
 import torch
 
+from util.distributed import ALONE
 from util.profiling import PHASES, WARM_UP, advise, describe_profile, profile_steps
 
 OPTIONS = {"num_workers": 2, "data": "files", "channels_last": True, "compile": False}
@@ -22,7 +23,7 @@ class State:
     """Stands in for util.training.TrainingState: forward takes two seconds, backward four, the optimizer one."""
 
     def __init__(self, clock):
-        self.clock, self.device, self.model = clock, torch.device("cpu"), torch.nn.Identity()
+        self.clock, self.device, self.model, self.team = clock, torch.device("cpu"), torch.nn.Identity(), ALONE
         self.steps = 0
 
     def train_step(self, batch, mark):
