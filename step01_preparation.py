@@ -17,6 +17,7 @@ from data.check import Expected, Finding, StatisticsAccumulator, check_samples, 
 from data.image_packing import pack_images
 from data.packed_images import PackHeader, packing_images
 from data.packed_labels import packing_labels
+from data.streaming import write_shards
 from data.wcpa import SampleId, WcpaRoot, write_sample_list
 from data.wcpa_dataset import WcpaDataset, window_error
 from data.windows import face_box
@@ -104,6 +105,10 @@ def pack_splits(options: argparse.Namespace, root: WcpaRoot) -> None:
         packed = cache.packed_images(split, options.pack_size)
         kilobytes = packed.path.stat().st_size / len(samples) / 1000
         print(f"packed {split}: {packed.path}, {options.pack}, {kilobytes:.1f} kB an image")
+    if options.shards:
+        packed = cache.packed_images("train", options.pack_size)
+        write_shards(options.cache_dir / "shards", packed, cache.labels["train"], options.shards)
+        print(f"shards: {options.cache_dir / 'shards'}, {options.shards}")
     if options.pack == "reencoded":
         look = cache.val, cache.topology, ("local", "global"), options.pack_size, True
         exact = WcpaDataset(root, *look, labels=cache.labels["val"])

@@ -20,8 +20,9 @@ from tqdm import tqdm
 from data import get_dataset_class
 from data.augmentation import augment_batch
 from data.cache import Cache, read_cache
+from data.streaming import StreamedDataset
 from data.wcpa import WcpaRoot
-from data.wcpa_dataset import WcpaDataset, epoch_batches
+from data.wcpa_dataset import WcpaDataset
 from models import get_model_class
 from options.base_options import plain
 from options.train_options import parse_train_options
@@ -68,7 +69,7 @@ def train(options: argparse.Namespace, description: str, team: Team) -> None:
     train_set, val_set = make_datasets(options, root, cache)
     torch.manual_seed(options.seed)
     model = get_model_class(options.model).build(plain(options), cache.topology, cache.statistics)
-    steps_per_epoch = len(epoch_batches(len(train_set), options.batch_size, options.seed, epoch=0))
+    steps_per_epoch = train_set.num_batches(options.batch_size)
     state = TrainingState(model, plain(options), steps_per_epoch, device, team)
     if options.profile:
         team.say(f"{device_line}, {state.precision}")
@@ -103,17 +104,14 @@ def make_datasets(options: argparse.Namespace, root: WcpaRoot, cache: Cache) -> 
     augmentation = {"mirror": options.mirror, "light": options.light, "box": options.box_jitter}
     augmentation["landmarks"] = options.landmark_noise
     size, seed, labels = options.img_size, options.seed, cache.labels
-    images = {"train": None, "val": None}
-    if options.data == "packed":
-        images = {
-            "train": cache.packed_images("train", size, options.box_jitter),
-            "val": cache.packed_images("val", size),
-        }
-    look = cache.topology, windows, size, True
-    return (
-        dataset_class(root, train, *look, augmentation, seed, labels["train"], images["train"]),
-        dataset_class(root, val, *look, labels=labels["val"], images=images["val"]),
-    )
+    look = cache.topology, windows, size
+    images = None if options.data == "files" else cache.packed_images("val", size)
+    val_set = dataset_class(root, val, *look, True, labels=labels["val"], images=images)
+    if options.data == "stream":
+        digest = cache.image_digests.get("train", "")
+        return StreamedDataset(options.stream, train, digest, *look, augmentation, seed), val_set
+    images = None if options.data == "files" else cache.packed_images("train", size, options.box_jitter)
+    return dataset_class(root, train, *look, True, augmentation, seed, labels["train"], images), val_set
 
 
 def open_run(options: argparse.Namespace, state: TrainingState, cache: Cache) -> Path:
@@ -170,16 +168,17 @@ def train_epoch(
     Returns the mean losses, the learning rate and the images per second, by the names they are logged under.
     """
     dataset.epoch = state.epoch
-    batches = epoch_batches(len(dataset), options.batch_size, options.seed, state.epoch)
-    steps_per_epoch, batches = len(batches), batches[state.step :]
+    steps_per_epoch = dataset.num_batches(options.batch_size)
+    batches = dataset.batches(options.batch_size, state.step)
     mirror = torch.from_numpy(cache.topology.mirror).to(state.device)
     state.model.train()
     team = state.team
     sums: dict[str, float] = {}
     count = 0
     start, title = time.perf_counter(), f"epoch {state.epoch + 1}/{options.epochs}"
-    loaded = load_batches(dataset, [team.share(batch) for batch in batches], options.num_workers, state.device)
-    with tqdm(loaded, total=len(batches), desc=title, unit="step", leave=False, disable=not team.is_first) as bar:
+    loaded = load_batches(dataset, batches, options.num_workers, state.device)
+    about = {"total": steps_per_epoch - state.step, "desc": title, "unit": "step", "disable": not team.is_first}
+    with tqdm(loaded, leave=False, **about) as bar:
         for count, batch in enumerate(bar, start=1):
             try:
                 batch = augment_batch(batch, mirror, cache.image_size[0])

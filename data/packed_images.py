@@ -48,6 +48,20 @@ class PackedImage(NamedTuple):
     def checksum(self) -> int:
         return zlib.crc32(self.data, zlib.crc32(struct.pack("<iid", self.left, self.top, self.scale)))
 
+    def picture(self, image_size: tuple[int, int], name: object) -> Picture:
+        """What it shows of an image of that width and height. name: where it comes from, for the message."""
+        pixels = decode_rgb(self.data, name)
+        (width, height), (rows, columns) = image_size, pixels.shape[:2]
+        if self.scale != 1.0:
+            return Picture(pixels, width, height, False, self.left, self.top, self.scale)
+        if (columns, rows) == (width, height):
+            return Picture(pixels, width, height)
+        # OpenCV rounds the places of pixels a hair differently in a picture with another corner: the part goes back to
+        # where it was.
+        image = np.zeros((height, width, 3), np.uint8)
+        image[self.top : self.top + rows, self.left : self.left + columns] = pixels
+        return Picture(image, width, height, complete=False)
+
 
 @dataclass(frozen=True)
 class PackHeader:
@@ -66,6 +80,25 @@ class PackHeader:
         """What makes such a pack."""
         size = f" --pack_size {self.size}" if self.mode == "reencoded" else ""
         return f"step01_preparation.py --pack {self.mode} --pack_margin {self.margin:g}{size}"
+
+    def check_fits(self, path: object, split: str, digest: str, window_size: int, box_jitter: float) -> None:
+        """Raises InputError, which says how to pack, where what `path` heads is of other samples than those of this
+        digest, is too coarse for windows of that size, or has too little around the faces for that jitter."""
+        if self.digest != digest:
+            raise InputError(
+                f"{path} was packed from other {split} images than those of the cache; run {self.command()}"
+            )
+        margin = MARGIN_PER_JITTER * box_jitter
+        if margin > self.margin + 1e-9:  # the product is rounded
+            raise InputError(
+                f"--box_jitter {box_jitter:g} wants a margin of {margin:g}, {path} was packed with {self.margin:g}; "
+                f"run {replace(self, margin=margin).command()}"
+            )
+        if self.mode == "reencoded" and window_size > self.size:
+            raise InputError(
+                f"--img_size {window_size} wants faces of that size, {path} was packed with {self.size}; "
+                f"run {replace(self, size=window_size).command()}"
+            )
 
 
 def header_path(directory: Path, split: str) -> Path:
@@ -175,22 +208,7 @@ class PackedImages:
             raise InputError(
                 f"--data packed: wanted packed {split} images, no {path}; run step01_preparation.py --pack lossless"
             )
-        if header.digest != digest:
-            raise InputError(
-                f"--data packed: {path} was packed from other {split} images than those of the cache; run "
-                f"{header.command()}"
-            )
-        margin = MARGIN_PER_JITTER * box_jitter
-        if margin > header.margin + 1e-9:  # the product is rounded
-            raise InputError(
-                f"--data packed: --box_jitter {box_jitter:g} wants a margin of {margin:g}, {path} was packed with "
-                f"{header.margin:g}; run {replace(header, margin=margin).command()}"
-            )
-        if header.mode == "reencoded" and window_size > header.size:
-            raise InputError(
-                f"--data packed: --img_size {window_size} wants faces of that size, {path} was packed with "
-                f"{header.size}; run {replace(header, size=window_size).command()}"
-            )
+        header.check_fits(path, split, digest, window_size, box_jitter)
         self.header, self.samples = header, samples
         self.path, index_path = slot_paths(directory, split, header.slot)
         if not self.path.exists() or index_path.stat().st_size != len(samples) * RECORD.itemsize:
@@ -200,20 +218,14 @@ class PackedImages:
         self.records = np.memmap(index_path, RECORD, "r")
         self.file = RandomAccessFile(self.path)
 
-    def __getitem__(self, index: int) -> Picture:
+    def read(self, index: int) -> PackedImage:
+        """The data of any sample's image, as it was packed."""
         packed, whole = read_record(self.file, self.records[index])
         if not whole:
             raise InputError(
                 f"sample {self.samples[index]}: its data in {self.path} is damaged; run {self.header.command()}"
             )
-        pixels = decode_rgb(packed.data, self.path)
-        (width, height), (rows, columns) = self.header.image_size, pixels.shape[:2]
-        if packed.scale != 1.0:
-            return Picture(pixels, width, height, False, packed.left, packed.top, packed.scale)
-        if (columns, rows) == (width, height):
-            return Picture(pixels, width, height)
-        # OpenCV rounds the places of pixels a hair differently in a picture with another corner: the part goes back to
-        # where it was.
-        image = np.zeros((height, width, 3), np.uint8)
-        image[packed.top : packed.top + rows, packed.left : packed.left + columns] = pixels
-        return Picture(image, width, height, complete=False)
+        return packed
+
+    def __getitem__(self, index: int) -> Picture:
+        return self.read(index).picture(self.header.image_size, self.path)

@@ -57,6 +57,15 @@ def packing_labels(
             path.unlink(missing_ok=True)
 
 
+def unpack_labels(data: bytes, num_vertices: int, labelled: bool) -> dict[str, np.ndarray]:
+    """A sample's arrays by name, native float32, to be changed at will, from their bytes one after the other."""
+    numbers, arrays, start = np.frombuffer(data, LITTLE_FLOAT).astype(np.float32), {}, 0
+    for name, shape in label_shapes(num_vertices, labelled).items():
+        end = start + math.prod(shape)
+        arrays[name], start = numbers[start:end].reshape(shape), end
+    return arrays
+
+
 class PackedLabels:
     """Reads what packing_labels wrote: landmarks (n, 68, 2) and, where labelled, verts (n, N, 3) and R_t (n, 4, 4).
 
@@ -64,19 +73,19 @@ class PackedLabels:
     """
 
     def __init__(self, directory: Path, split: str, count: int, num_vertices: int, labelled: bool):
-        self.files: dict[str, tuple[RandomAccessFile, tuple[int, int]]] = {}
+        self.num_vertices, self.labelled = num_vertices, labelled
+        self.files: list[tuple[RandomAccessFile, int]] = []
         for name, shape in label_shapes(num_vertices, labelled).items():
             path = label_path(directory, split, name)
-            wanted, got = count * np.prod(shape) * LITTLE_FLOAT.itemsize, path.stat().st_size
-            if got != wanted:
+            size, got = math.prod(shape) * LITTLE_FLOAT.itemsize, path.stat().st_size
+            if got != (wanted := count * size):
                 raise InputError(f"{path}: wanted {wanted} bytes for {count} samples, got {got}; run step01 again")
-            self.files[name] = RandomAccessFile(path), shape
+            self.files.append((RandomAccessFile(path), size))
 
     def __getitem__(self, index: int) -> dict[str, np.ndarray]:
         """One sample's arrays by name, native float32, to be changed at will."""
-        arrays = {}
-        for name, (file, shape) in self.files.items():
-            count = math.prod(shape) * LITTLE_FLOAT.itemsize
-            numbers = np.frombuffer(file.read(count, index * count), LITTLE_FLOAT)
-            arrays[name] = numbers.reshape(shape).astype(np.float32)
-        return arrays
+        return unpack_labels(self.read(index), self.num_vertices, self.labelled)
+
+    def read(self, index: int) -> bytes:
+        """The bytes of one sample's arrays, one after the other."""
+        return b"".join(file.read(size, index * size) for file, size in self.files)

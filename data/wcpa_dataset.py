@@ -1,6 +1,6 @@
 """The WCPA data root as a torch data set: windows and labels of one image an item."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -75,10 +75,22 @@ class WcpaDataset(Dataset):
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
         return {name: tensor[0] for name, tensor in self.read_batch([index]).items()}
 
+    def read(self, index: int) -> tuple[int, Picture, dict[str, np.ndarray]]:
+        """An item's index, picture and label."""
+        return index, self.picture(index), self.label(index)
+
+    def num_batches(self, batch_size: int) -> int:
+        """How many batches an epoch has. Raises InputError where that is none."""
+        return len(epoch_batches(len(self), batch_size, self.seed, self.epoch))
+
+    def batches(self, batch_size: int, skip: int = 0) -> Iterable[Sequence[int]]:
+        """The batches of the present epoch from the `skip`th on, for read_batch."""
+        return epoch_batches(len(self), batch_size, self.seed, self.epoch)[skip:]
+
     def read_batch(self, indices: Sequence[int]) -> dict[str, torch.Tensor]:
         """The items of these indices, each along the first axis of the tensors. The windows' memory is in the order of
         pixels, (B, S, S, 3), as OpenCV draws them; torch calls that channels last."""
-        batch: dict[str, np.ndarray] = {"index": np.array(indices)}
+        batch: dict[str, np.ndarray] = {"index": np.empty(len(indices), np.int64)}
 
         def put(place: int, name: str, values: np.ndarray) -> None:
             if name not in batch:
@@ -87,8 +99,9 @@ class WcpaDataset(Dataset):
 
         for name in self.windows:
             batch[name] = np.empty((len(indices), self.size, self.size, 3), np.uint8)
-        for place, index in enumerate(indices):
-            picture, label = self.picture(index), self.label(index)
+        for place, item in enumerate(indices):
+            index, picture, label = self.read(item)
+            batch["index"][place] = index
             label["landmarks68"] = label.pop("landmarks")
             box = face_box(label["landmarks68"])
             if self.augmentation:

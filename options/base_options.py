@@ -198,13 +198,14 @@ def add_data_options(parser: argparse.ArgumentParser, num_workers: int = 2) -> N
     )
 
 
-def add_image_source_option(parser: argparse.ArgumentParser) -> None:
-    """For the steps that look at images again and again."""
+def add_image_source_option(parser: argparse.ArgumentParser, *more: str, more_help: str = "") -> None:
+    """For the steps that look at images again and again. more: choices beside the common ones, with their help."""
     parser.add_argument(
         "--data",
-        choices=["files", "packed"],
+        choices=["files", "packed", *more],
         default="files",
-        help="where images come from: the data root's files, or what step01 --pack has made of them, which is faster",
+        help="where images come from: the data root's files, or what step01 --pack has made of them, which is faster"
+        + more_help,
     )
 
 

@@ -47,4 +47,15 @@ def parse_preparation_options(arguments: Sequence[str] | None = None) -> argpars
         metavar="PIXELS",
         help="with reencoded: what the side of a face box is reduced to, at least the training's --img_size",
     )
-    return parser.parse_args(arguments)
+    group.add_argument(
+        "--shards",
+        type=number(int, 0),
+        default=0,
+        metavar="N",
+        help="with --pack: also write the packed training samples into N tar files, cache/shards, for --data stream; a "
+        "multiple of the processes that will train; 0 for none",
+    )
+    options = parser.parse_args(arguments)
+    if options.shards and options.pack == "none":
+        parser.error("--shards: wanted with --pack, which makes what goes into the shards")
+    return options

@@ -25,7 +25,13 @@ def build_parser(model: str, preset: str) -> StepParser:
         'python step02_train.py --data_root DIR --name run01 --gpu_ids 0 --memo "first trial"',
     )
     add_data_options(parser)
-    add_image_source_option(parser)
+    add_image_source_option(parser, "stream", more_help="; stream: training samples from --stream, others packed")
+    parser.add_argument(
+        "--stream",
+        default="cache/shards",
+        metavar="PLACE",
+        help="with --data stream: folder of the shards that step01 --shards wrote, or its URL",
+    )
     parser.add_argument("--dataset", choices=sorted(DATASETS), default="wcpa", help="how the data root is read")
     add_run_options(parser)
     parser.add_argument("--memo", default="", metavar="TEXT", help="a note that is kept with the run")
@@ -171,4 +177,6 @@ def parse_train_options(arguments: Sequence[str] | None = None) -> tuple[argpars
     options = parser.parse_args(arguments, settings)
     if options.lr_policy == "linear" and options.epochs_decay > options.epochs:
         parser.error(f"--epochs_decay: wanted at most --epochs {options.epochs}, got {options.epochs_decay}")
+    if options.debug and options.data == "stream":
+        parser.error("--debug: wanted --data files or packed, which can be cut short, got stream")
     return options, describe(options, parser)

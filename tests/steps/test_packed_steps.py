@@ -1,5 +1,8 @@
 """The steps with --data packed: the same results as from the files, which are then not needed."""
 
+import os
+import signal
+
 import cv2
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ import step03_eval
 import step04_make_submission
 from data.wcpa import WcpaRoot
 from tests.steps.test_steps import TINY
+from util.training import TrainingState
 
 AUGMENTED = [*TINY, "--box_jitter", 0.1, "--mirror", 0.5, "--light", 0.5]
 
@@ -113,3 +117,33 @@ def test_a_folder_that_cannot_be_written_is_one_message(data_root, tmp_path, run
     assert text.splitlines()[-1].startswith("error: ")
     assert "train_images.a.index" in text.splitlines()[-1]
     assert "Traceback" not in text
+
+
+def test_streamed_training_goes_on_where_it_was_stopped(prepare, data_root, tmp_path, run_script, monkeypatch):
+    where, text = prepare("--pack", "--shards", 3)
+    assert f"shards: {tmp_path / 'cache' / 'shards'}, 3" in text
+    for path in (data_root / "image").rglob("*.jpg"):
+        path.unlink()
+    run = [*where, "--checkpoints_dir", tmp_path / "checkpoints", *AUGMENTED]
+    run += ["--data", "stream", "--stream", tmp_path / "cache" / "shards"]
+    status, text = run_script(step02_train, *run, "--name", "whole")
+    assert status == 0, text
+    train_step, calls = TrainingState.train_step, []
+
+    def stop_after_six(state, batch):
+        calls.append(1)
+        if len(calls) == 6:  # in the middle of the second epoch of four steps
+            os.kill(os.getpid(), signal.SIGTERM)
+        return train_step(state, batch)
+
+    monkeypatch.setattr(TrainingState, "train_step", stop_after_six)
+    status, text = run_script(step02_train, *run, "--name", "stopped")
+    assert (status, "stopped in epoch 2" in text) == (0, True)
+    status, text = run_script(step02_train, *run, "--name", "stopped", "--resume")
+    assert (status, len(calls)) == (0, 8), text
+    latest = (tmp_path / "checkpoints" / name / "latest.pt" for name in ("whole", "stopped"))
+    whole, stopped = (torch.load(path, weights_only=True)["model"] for path in latest)
+    assert all(torch.equal(value, stopped[name]) for name, value in whole.items())
+    status, text = run_script(step02_train, *run, "--name", "short", "--debug")
+    assert (status, "--debug: wanted --data files or packed" in text) == (2, True)
+    assert run_script(step01_preparation, *where, "--shards", 3)[0] == 2
