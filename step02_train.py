@@ -44,7 +44,7 @@ from util.training import TrainingState
 DEBUG_IMAGES = (3333, 1111)
 # What a resumed run may be told anew: none of it changes the weights that come out.
 FREE_OPTIONS = {"resume", "gpu_ids", "num_workers", "memo", "data_root", "cache_dir", "checkpoints_dir", "profile"}
-FREE_OPTIONS |= {"print_freq", "save_latest_freq", "num_pictures"}
+FREE_OPTIONS |= {"print_freq", "save_latest_freq", "num_pictures", "stream"}
 # What a run writes before its first checkpoint, beside TensorBoard's files.
 BEFORE_TRAINING = {"options.json", "log.txt", "metrics.jsonl"}
 PROFILED_STEPS = 50

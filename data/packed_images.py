@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -76,28 +76,32 @@ class PackHeader:
     image_size: tuple[int, int]
     slot: str = ""
 
-    def command(self) -> str:
-        """What makes such a pack."""
+    def command(self, more: str = "") -> str:
+        """What makes such a pack. more: further options."""
         size = f" --pack_size {self.size}" if self.mode == "reencoded" else ""
-        return f"step01_preparation.py --pack {self.mode} --pack_margin {self.margin:g}{size}"
+        return f"step01_preparation.py --pack {self.mode} --pack_margin {self.margin:g}{size}{more}"
 
-    def check_fits(self, path: object, split: str, digest: str, window_size: int, box_jitter: float) -> None:
+    def check_fits(
+        self, path: object, split: str, digest: str, window_size: int, box_jitter: float, more: str = ""
+    ) -> None:
         """Raises InputError, which says how to pack, where what `path` heads is of other samples than those of this
-        digest, is too coarse for windows of that size, or has too little around the faces for that jitter."""
+        digest, is too coarse for windows of that size, or has too little around the faces for that jitter.
+
+        more: further options of the command that packs."""
         if self.digest != digest:
             raise InputError(
-                f"{path} was packed from other {split} images than those of the cache; run {self.command()}"
+                f"{path} was packed from other {split} images than those of the cache; run {self.command(more)}"
             )
         margin = MARGIN_PER_JITTER * box_jitter
         if margin > self.margin + 1e-9:  # the product is rounded
             raise InputError(
                 f"--box_jitter {box_jitter:g} wants a margin of {margin:g}, {path} was packed with {self.margin:g}; "
-                f"run {replace(self, margin=margin).command()}"
+                f"run {replace(self, margin=margin).command(more)}"
             )
         if self.mode == "reencoded" and window_size > self.size:
             raise InputError(
                 f"--img_size {window_size} wants faces of that size, {path} was packed with {self.size}; "
-                f"run {replace(self, size=window_size).command()}"
+                f"run {replace(self, size=window_size).command(more)}"
             )
 
 
@@ -105,11 +109,15 @@ def header_path(directory: Path, split: str) -> Path:
     return directory / f"{split}_images.json"
 
 
+def parse_header(content: dict[str, Any]) -> PackHeader:
+    """A header as JSON has it. Raises KeyError or TypeError where it is none."""
+    return PackHeader(**{**content, "image_size": tuple(content["image_size"])})
+
+
 def read_header(path: Path) -> PackHeader | None:
     """What a .json file says of a pack; None where there is none, or not a whole one."""
     try:
-        content = json.loads(path.read_text())
-        return PackHeader(**{**content, "image_size": tuple(content["image_size"])})
+        return parse_header(json.loads(path.read_text()))
     except (FileNotFoundError, ValueError, TypeError, KeyError):
         return None
 

@@ -22,7 +22,7 @@ import webdataset
 from tqdm import tqdm
 from webdataset.tariterators import group_by_keys, tar_file_expander
 
-from data.packed_images import PackedImage, PackedImages, PackHeader
+from data.packed_images import PackedImage, PackedImages, parse_header
 from data.packed_labels import PackedLabels, unpack_labels
 from data.wcpa import SampleId
 from data.wcpa_dataset import WcpaDataset
@@ -101,7 +101,7 @@ def read_shard(url: str, count: int) -> Iterator[StreamedSample]:
 class StreamedDataset(WcpaDataset):
     """The training samples of the shards at a place, a folder or the URL of one: see WcpaDataset for the items.
 
-    samples: the cache's training list, which the shards' indices count; digest: its digest; rank, num_ranks: each of
+    samples: the cache's training list, which the indices in the shards count; digest: its digest; rank, num_ranks: each of
     so many processes reads its share of the shards. Raises InputError where the shards do not fit what is asked for.
     """
 
@@ -124,13 +124,13 @@ class StreamedDataset(WcpaDataset):
         try:
             with webdataset.gopen(url) as stream:
                 content = json.load(stream)
-            header = {**content["header"], "image_size": tuple(content["header"]["image_size"])}
-            self.header, self.counts = PackHeader(**header), content["counts"]
+            self.header, self.counts = parse_header(content["header"]), content["counts"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(
                 f"--stream: cannot read {url} ({error}); run step01_preparation.py --pack lossless --shards N"
             ) from None
-        self.header.check_fits(url, "train", digest, size, augmentation.get("box", 0.0))
+        shards = f" --shards {len(self.counts)}"
+        self.header.check_fits(url, "train", digest, size, augmentation.get("box", 0.0), more=shards)
         if len(self.counts) < num_ranks:
             raise InputError(f"--stream: wanted a shard for each of {num_ranks} processes, got {len(self.counts)}")
 

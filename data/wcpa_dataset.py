@@ -25,7 +25,7 @@ class WcpaDataset(Dataset):
     where `labelled`: verts f32 (N, 3), R_t f32 (4, 4),
     and where augmented, for data.augmentation.augment_batch: mirrored bool (), light f32 (2,).
 
-    windows: names in data.windows.WINDOWS; size: S in pixels.
+    root: where files are read, if any; windows: names in data.windows.WINDOWS; size: S in pixels.
     augmentation: how much to change training records; empty for none. {"mirror": probability, "light": probability,
     "box": largest relative shift and scale, "landmarks": deviation of noise in box sides}. What is drawn depends on
     (seed, epoch, index) alone, so that the number of workers and a resumed run change nothing.
@@ -36,7 +36,7 @@ class WcpaDataset(Dataset):
 
     def __init__(
         self,
-        root: WcpaRoot,
+        root: WcpaRoot | None,
         samples: Sequence[SampleId],
         topology: Topology,
         windows: Sequence[str],

@@ -1,8 +1,5 @@
 """The steps with --data packed: the same results as from the files, which are then not needed."""
 
-import os
-import signal
-
 import cv2
 import numpy as np
 import pytest
@@ -13,8 +10,7 @@ import step02_train
 import step03_eval
 import step04_make_submission
 from data.wcpa import WcpaRoot
-from tests.steps.test_steps import TINY
-from util.training import TrainingState
+from tests.steps.test_steps import TINY, stop_after_six
 
 AUGMENTED = [*TINY, "--box_jitter", 0.1, "--mirror", 0.5, "--light", 0.5]
 
@@ -79,7 +75,7 @@ def test_what_is_not_packed_says_how_to_pack(prepare, data_root, tmp_path, run_s
     assert (status, "--pack_margin 0.3" in text) == (1, True)
     prepare("--fold", 1)
     status, text = run_script(step02_train, *run)
-    assert (status, "was packed from other train images" in text) == (1, True)
+    assert (status, "was packed from other" in text) == (1, True)
     # the same list of other images
     prepare()
     root = WcpaRoot(data_root)
@@ -87,7 +83,7 @@ def test_what_is_not_packed_says_how_to_pack(prepare, data_root, tmp_path, run_s
     cv2.imwrite(str(path), np.full((96, 96, 3), 90, np.uint8))
     prepare()
     status, text = run_script(step02_train, *run)
-    assert (status, "was packed from other train images" in text) == (1, True)
+    assert (status, "was packed from other" in text) == (1, True)
     # not all of the test list
     prepare("--pack")
     root.landmarks_path(root.samples("test")[0]).write_text("")
@@ -128,15 +124,7 @@ def test_streamed_training_goes_on_where_it_was_stopped(prepare, data_root, tmp_
     run += ["--data", "stream", "--stream", tmp_path / "cache" / "shards"]
     status, text = run_script(step02_train, *run, "--name", "whole")
     assert status == 0, text
-    train_step, calls = TrainingState.train_step, []
-
-    def stop_after_six(state, batch):
-        calls.append(1)
-        if len(calls) == 6:  # in the middle of the second epoch of four steps
-            os.kill(os.getpid(), signal.SIGTERM)
-        return train_step(state, batch)
-
-    monkeypatch.setattr(TrainingState, "train_step", stop_after_six)
+    calls = stop_after_six(monkeypatch)
     status, text = run_script(step02_train, *run, "--name", "stopped")
     assert (status, "stopped in epoch 2" in text) == (0, True)
     status, text = run_script(step02_train, *run, "--name", "stopped", "--resume")

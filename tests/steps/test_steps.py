@@ -226,17 +226,24 @@ def weights(folder):
     return torch.load(folder / "latest.pt", weights_only=True)
 
 
-def test_a_stopped_and_resumed_run_equals_one_that_was_not(trained, prepared, tmp_path, run_script, monkeypatch):
-    run = [*prepared, "--checkpoints_dir", tmp_path / "checkpoints", "--name", "stopped"]
+def stop_after_six(monkeypatch) -> list[int]:
+    """Training is asked to stop at its sixth step, in the middle of the second epoch of four steps; gives a list with
+    an entry a step."""
     train_step, calls = TrainingState.train_step, []
 
-    def stop_after_six(state, batch):
+    def step(state, batch):
         calls.append(1)
-        if len(calls) == 6:  # in the middle of the second epoch of four steps
+        if len(calls) == 6:
             os.kill(os.getpid(), signal.SIGTERM)
         return train_step(state, batch)
 
-    monkeypatch.setattr(TrainingState, "train_step", stop_after_six)
+    monkeypatch.setattr(TrainingState, "train_step", step)
+    return calls
+
+
+def test_a_stopped_and_resumed_run_equals_one_that_was_not(trained, prepared, tmp_path, run_script, monkeypatch):
+    run = [*prepared, "--checkpoints_dir", tmp_path / "checkpoints", "--name", "stopped"]
+    calls = stop_after_six(monkeypatch)
     status, text = run_script(step02_train, *run, *TINY)
     assert status == 0
     assert "stopped in epoch 2" in text
