@@ -101,8 +101,8 @@ def read_shard(url: str, count: int) -> Iterator[StreamedSample]:
 class StreamedDataset(WcpaDataset):
     """The training samples of the shards at a place, a folder or the URL of one: see WcpaDataset for the items.
 
-    samples: the cache's training list, which the indices in the shards count; digest: its digest; rank, num_ranks: each of
-    so many processes reads its share of the shards. Raises InputError where the shards do not fit what is asked for.
+    samples: the cache's training list, which the indices in the shards count; digest: its digest; rank, num_ranks: each
+    of so many processes reads its share of the shards. Raises InputError where the shards do not fit what is asked for.
     """
 
     def __init__(
