@@ -67,6 +67,7 @@ def train(options: argparse.Namespace, description: str, team: Team) -> None:
     if options.sync_batch_norm and team.size > 1 and device.type != "cuda":
         raise InputError("--sync_batch_norm: wanted a GPU for each process, got the CPU")
     train_set, val_set = make_datasets(options, root, cache)
+    train_set.rank, train_set.num_ranks = team.rank, team.size
     torch.manual_seed(options.seed)
     model = get_model_class(options.model).build(plain(options), cache.topology, cache.statistics)
     steps_per_epoch = train_set.num_batches(options.batch_size)
@@ -189,8 +190,9 @@ def train_epoch(
             except RuntimeError as error:
                 if not out_of_memory(error):
                     raise
-                wanted, fewer = options.batch_size, max(1, options.batch_size // 2)
-                told = f"no memory on {state.device} for --batch_size {wanted}; try {fewer}, or a smaller --img_size"
+                fewer = max(team.size, options.batch_size // 2)
+                told = f"no memory on {state.device} for {options.batch_size} images: try --accumulation "
+                told += f"{2 * options.accumulation}, --batch_size {fewer} or a smaller --img_size"
                 raise InputError(f"{title}, step {state.step + 1}: {told}") from None
             sums = {name: sums.get(name, 0.0) + value for name, value in losses.items()}
             bar.set_postfix(loss=f"{sums['total'] / count:.4f}")
@@ -309,8 +311,7 @@ def keep_best(folder: Path, state: TrainingState) -> None:
 
 def profile(state: TrainingState, dataset: WcpaDataset, options: argparse.Namespace) -> None:
     """Trains a few steps and prints where the first rank's time went, and what to change."""
-    batches = epoch_batches(len(dataset), options.batch_size, options.seed, epoch=0)
-    batches = [state.team.share(batch) for batch in batches]
+    batches = dataset.batches(options.batch_size)
     with closing(load_batches(dataset, cycle(batches), options.num_workers, torch.device("cpu"))) as loaded:
         seconds = profile_steps(state, loaded, PROFILED_STEPS)
     state.team.say(describe_profile(seconds, PROFILED_STEPS, options.batch_size))

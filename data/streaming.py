@@ -115,11 +115,9 @@ class StreamedDataset(WcpaDataset):
         size: int,
         augmentation: dict[str, float],
         seed: int,
-        rank: int = 0,
-        num_ranks: int = 1,
     ):
         super().__init__(None, samples, topology, windows, size, True, augmentation, seed)
-        self.place, self.rank, self.num_ranks = place.rstrip("/"), rank, num_ranks
+        self.place = place.rstrip("/")
         url = f"{self.place}/shards.json"
         try:
             with webdataset.gopen(url) as stream:
@@ -131,23 +129,23 @@ class StreamedDataset(WcpaDataset):
             ) from None
         shards = f" --shards {len(self.counts)}"
         self.header.check_fits(url, "train", digest, size, augmentation.get("box", 0.0), more=shards)
-        if len(self.counts) < num_ranks:
-            raise InputError(f"--stream: wanted a shard for each of {num_ranks} processes, got {len(self.counts)}")
 
     def num_batches(self, batch_size: int) -> int:
         """How many batches an epoch has, for every process the same: as many as the fewest and smallest shards that one
         may get have whole. Raises InputError where that is none."""
-        fewest = sorted(self.counts)[: len(self.counts) // self.num_ranks]
-        if sum(fewest) < batch_size:
-            raise InputError(f"--batch_size: wanted at most the {sum(fewest)} images of a process, got {batch_size}")
-        return sum(fewest) // batch_size
+        if len(self.counts) < self.num_ranks:
+            raise InputError(f"--stream: wanted a shard for each of {self.num_ranks} processes, got {len(self.counts)}")
+        fewest = sum(sorted(self.counts)[: len(self.counts) // self.num_ranks])
+        if fewest * self.num_ranks < batch_size:
+            raise InputError(f"--batch_size: wanted at most {fewest} images a process, got {batch_size}")
+        return fewest * self.num_ranks // batch_size
 
     def batches(self, batch_size: int, skip: int = 0) -> Iterator[list[StreamedSample]]:
-        """The batches of the present epoch from the `skip`th on, which are read ahead; the skipped are read past."""
-        count, samples = self.num_batches(batch_size), self.stream()
+        """This process's shares of the batches of the present epoch from the `skip`th on; the skipped are read past."""
+        count, samples, share = self.num_batches(batch_size), self.stream(), batch_size // self.num_ranks
 
         def read(number: int) -> list[StreamedSample]:
-            return list(islice(samples, batch_size))
+            return list(islice(samples, share))
 
         return islice(read_ahead(read, range(count), num_workers=1), skip, None)
 

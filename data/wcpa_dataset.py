@@ -29,6 +29,7 @@ class WcpaDataset(Dataset):
     augmentation: how much to change training records; empty for none. {"mirror": probability, "light": probability,
     "box": largest relative shift and scale, "landmarks": deviation of noise in box sides}. What is drawn depends on
     (seed, epoch, index) alone, so that the number of workers and a resumed run change nothing.
+    epoch, and rank of num_ranks, the processes that share each batch, are set from outside as they become known.
     labels, images: those of the samples, packed, in whose place the data root's own files are read without them.
     Raises ValueError for an unknown window; reading an item raises InputError or FileNotFoundError with the file's
     name, and never puts another sample in a broken one's place.
@@ -53,7 +54,7 @@ class WcpaDataset(Dataset):
         self.root, self.samples, self.topology = root, samples, topology
         self.windows, self.size, self.labelled = tuple(windows), size, labelled
         self.augmentation = {name: amount for name, amount in (augmentation or {}).items() if amount > 0}
-        self.seed, self.epoch = seed, 0
+        self.seed, self.epoch, self.rank, self.num_ranks = seed, 0, 0, 1
         self.labels, self.images = labels, images
 
     def __len__(self) -> int:
@@ -84,8 +85,9 @@ class WcpaDataset(Dataset):
         return len(epoch_batches(len(self), batch_size, self.seed, self.epoch))
 
     def batches(self, batch_size: int, skip: int = 0) -> Iterable[Sequence[int]]:
-        """The batches of the present epoch from the `skip`th on, for read_batch."""
-        return epoch_batches(len(self), batch_size, self.seed, self.epoch)[skip:]
+        """This process's shares of the batches of the present epoch from the `skip`th on, for read_batch."""
+        whole = epoch_batches(len(self), batch_size, self.seed, self.epoch)[skip:]
+        return [batch[self.rank :: self.num_ranks] for batch in whole]
 
     def read_batch(self, indices: Sequence[int]) -> dict[str, torch.Tensor]:
         """The items of these indices, each along the first axis of the tensors. The windows' memory is in the order of

@@ -37,10 +37,10 @@ def shards(tmp_path, wcpa_root, monkeypatch):
     return tmp_path / "shards"
 
 
-def streamed(shards, root, digest="digest", augmentation=AUGMENTATION, epoch=0, **ranks):
+def streamed(shards, root, digest="digest", augmentation=AUGMENTATION, epoch=0, rank=0, num_ranks=1):
     look = root.topology(), *LOOK
-    dataset = StreamedDataset(str(shards), root.samples("train"), digest, *look, augmentation, 0, **ranks)
-    dataset.epoch = epoch
+    dataset = StreamedDataset(str(shards), root.samples("train"), digest, *look, augmentation, 0)
+    dataset.epoch, dataset.rank, dataset.num_ranks = epoch, rank, num_ranks
     return dataset
 
 
@@ -75,14 +75,14 @@ def test_going_on_in_the_middle_gives_the_same_batches(shards, wcpa_root):
 def test_processes_share_the_shards(shards, wcpa_root):
     for epoch in range(3):
         ranks = [streamed(shards, wcpa_root, epoch=epoch, rank=rank, num_ranks=3) for rank in range(3)]
-        assert {dataset.num_batches(2) for dataset in ranks} == {3}
-        shares = [np.ravel(indices(dataset, batch_size=2)).tolist() for dataset in ranks]
+        assert {dataset.num_batches(6) for dataset in ranks} == {3}
+        shares = [np.ravel(indices(dataset, batch_size=6)).tolist() for dataset in ranks]
         assert [len(share) for share in shares] == [6, 6, 6]
         assert len(set(np.ravel(shares))) == 18  # the other two are short of a batch for everyone
     with pytest.raises(InputError, match="wanted a shard for each of 7 processes, got 6"):
-        streamed(shards, wcpa_root, num_ranks=7)
-    with pytest.raises(InputError, match="--batch_size: wanted at most the 6 images of a process, got 7"):
-        ranks[0].num_batches(7)
+        streamed(shards, wcpa_root, num_ranks=7).num_batches(7)
+    with pytest.raises(InputError, match="--batch_size: wanted at most 6 images a process, got 21"):
+        ranks[0].num_batches(21)
 
 
 def test_what_does_not_fit_is_refused(shards, wcpa_root):

@@ -324,7 +324,10 @@ def test_no_memory_says_what_to_try(prepared, tmp_path, run_script, monkeypatch)
     monkeypatch.setattr(TrainingState, "train_step", run_out)
     run = [*prepared, "--checkpoints_dir", tmp_path / "checkpoints", "--name", "large"]
     status, text = run_script(step02_train, *run, *TINY)
-    assert (status, "no memory on cpu for --batch_size 4; try 2, or a smaller --img_size" in text) == (1, True)
+    assert (
+        status,
+        "no memory on cpu for 4 images: try --accumulation 2, --batch_size 2 or a smaller --img_size" in text,
+    ) == (1, True)
 
 
 def test_another_split_is_neither_scored_nor_resumed(trained, tmp_path, run_script, data_root):
