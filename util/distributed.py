@@ -1,6 +1,7 @@
 """Several processes at work on one job, as torchrun starts them: who they are, how they share, agree and collect."""
 
 import os
+import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -137,6 +138,9 @@ def join_team(patience: timedelta = PATIENCE) -> Iterator[Team]:
 
 def exit_unless_first_to_tell(store: dist.Store) -> None:
     """Ends this process where another one of the team has told already what went wrong, or tells the same."""
+    # It ends in any case, and whoever ends the others must not interrupt that.
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, signal.SIG_IGN)
     try:
         told = store.add("told", 1) > 1
     except RuntimeError:
