@@ -23,7 +23,7 @@ KILLS = [
     "os:fsync:2",  # the checkpoint in the middle of the first epoch lies half-written beside the last one
     "step02_train:keep_as:1",  # the first epoch is saved, but not yet as the best
     "util.training:TrainingState.train_step:2",
-    "step02_train:evaluate:1",  # the second epoch is trained, but not validated
+    "step02_train:score_share:1",  # the second epoch is trained, but not validated
 ]
 
 
@@ -101,7 +101,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_one_that_was_not(prepared,
 
 
 def test_a_run_that_is_killed_before_its_first_checkpoint_starts_anew(prepared, undisturbed):
-    status, text = train(prepared, "early", at="step02_train:evaluate:1")
+    status, text = train(prepared, "early", at="step02_train:score_share:1")
     assert status == -signal.SIGKILL, text
     status, text = train(prepared, "early")
     assert status == 0, text
