@@ -1,5 +1,6 @@
 """Several processes at work on one job, as torchrun starts them: who they are, how they share, agree and collect."""
 
+import gc
 import os
 import signal
 import sys
@@ -133,6 +134,9 @@ def join_team(patience: timedelta = PATIENCE) -> Iterator[Team]:
         exit_unless_first_to_tell(store)
         raise ConnectionError(f"rank {team.rank} lost another: {first_line(error)}") from None
     # Not after an error: NCCL would wait for the others, who wait for this one. The end of the process tells them.
+    # Before that all that still refers to the group, as DistributedDataParallel does in circles: what is left to the
+    # end of the process may take gloo's threads down while they run, and the process with them.
+    gc.collect()
     dist.destroy_process_group()
 
 
