@@ -178,7 +178,7 @@ def train_epoch(
     count = 0
     start, title = time.perf_counter(), f"epoch {state.epoch + 1}/{options.epochs}"
     loaded = load_batches(dataset, batches, options.num_workers, state.device)
-    about = {"total": steps_per_epoch - state.step, "desc": title, "unit": "step", "disable": not team.is_first}
+    about = {"total": steps_per_epoch - state.step, "desc": title, "unit": "step", **team.bar}
     with tqdm(loaded, leave=False, **about) as bar:
         for count, batch in enumerate(bar, start=1):
             try:

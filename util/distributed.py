@@ -43,6 +43,11 @@ class Team:
         """Whether this is the one that writes files and talks to people."""
         return self.rank == 0
 
+    @property
+    def bar(self) -> dict[str, bool]:
+        """What to tell tqdm: bars are the first rank's. There nothing is said, as TQDM_DISABLE may have its say."""
+        return {} if self.is_first else {"disable": True}
+
     def say(self, text: str) -> None:
         """Prints, on the first rank, around a progress bar."""
         if self.is_first:

@@ -42,7 +42,7 @@ def predict(
     model.eval()
     with torch.inference_mode():
         loaded = load_batches(dataset, batches, num_workers, device)
-        bar = {"total": len(batches), "desc": title, "unit": "batch", "leave": False, "disable": not team.is_first}
+        bar = {"total": len(batches), "desc": title, "unit": "batch", "leave": False, **team.bar}
         for batch in tqdm(loaded, **bar):
             outputs = model(batch)
             verts, R_t = model.reconstruct(outputs, batch)

@@ -42,7 +42,7 @@ def profile_steps(state: TrainingState, batches: Iterator[Batch], steps: int) ->
     clock = PhaseClock(state.device)
     wanted = islice(batches, WARM_UP + steps)
     bar = {"total": WARM_UP + steps, "desc": "profile", "unit": "step", "leave": False}
-    for number, batch in enumerate(tqdm(wanted, **bar, disable=not state.team.is_first)):
+    for number, batch in enumerate(tqdm(wanted, **bar, **state.team.bar)):
         clock.mark("waiting for data")
         batch = {name: tensor.to(state.device) for name, tensor in batch.items()}
         clock.mark("copy")

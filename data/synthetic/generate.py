@@ -152,7 +152,7 @@ def _run(jobs: list[Job], num_workers: int, team: Team) -> list[Made]:
         return made
     total = sum(job.num_actions * job.frames for job in jobs)
     title = "synthesizing" if team.size == 1 else f"synthesizing, one of {team.size} shares"
-    with tqdm(total=total, unit="image", desc=title, disable=not team.is_first) as progress:
+    with tqdm(total=total, unit="image", desc=title, **team.bar) as progress:
         results = _run_here(jobs) if num_workers == 0 else _run_in_workers(jobs, num_workers)
         for one in results:
             progress.update(len(one.rows))
