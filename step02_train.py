@@ -9,7 +9,8 @@ import argparse
 import json
 import math
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from itertools import cycle
 from pathlib import Path
 
@@ -129,7 +130,7 @@ def open_run(options: argparse.Namespace, state: TrainingState, cache: Cache) ->
         return folder
     if not state.team.is_first:
         return folder
-    found = {path.name for path in folder.glob("*") if not path.match("events*")}
+    found = {path.name for path in folder.glob("*") if not path.match("events*") and not path.match(".*.part")}
     if found - BEFORE_TRAINING:
         raise InputError(f"run {folder} exists: choose another --name, or go on with it by --resume")
     folder.mkdir(parents=True, exist_ok=True)
@@ -146,6 +147,9 @@ def restore_run(folder: Path, options: argparse.Namespace, state: TrainingState,
     if changed:
         told = ", ".join(f"--{name} {before.get(name)} (now {now[name]})" for name in changed)
         raise InputError(f"--resume: wanted the options of the run {folder}, which had {told}")
+    if options.data == "stream" and checkpoint["num_ranks"] != state.team.size:
+        told = f"wanted {checkpoint['num_ranks']} as before, got {state.team.size}"
+        raise InputError(f"--data stream: the order of images depends on the number of processes, {told}")
     if checkpoint["split_digest"] != cache.split_digest():
         raise InputError(f"--resume: wanted the images of the run {folder}, got another split in the cache")
     state.restore(checkpoint)
@@ -179,7 +183,7 @@ def train_epoch(
     start, title = time.perf_counter(), f"epoch {state.epoch + 1}/{options.epochs}"
     loaded = load_batches(dataset, batches, options.num_workers, state.device)
     about = {"total": steps_per_epoch - state.step, "desc": title, "unit": "step", **team.bar}
-    with tqdm(loaded, leave=False, **about) as bar:
+    with told_as_mistakes(options, state, title), tqdm(loaded, leave=False, **about) as bar:
         for count, batch in enumerate(bar, start=1):
             try:
                 batch = augment_batch(batch, mirror, cache.image_size[0])
@@ -187,13 +191,6 @@ def train_epoch(
             except FloatingPointError as error:
                 told = keep_broken_batch(batch, state, dataset, folder / "broken_batch.pt")
                 raise InputError(f"{title}, step {state.step + 1}: {error} on {told}") from None
-            except RuntimeError as error:
-                if not out_of_memory(error):
-                    raise
-                fewer = max(team.size, options.batch_size // 2)
-                told = f"no memory on {state.device} for {options.batch_size} images: try --accumulation "
-                told += f"{2 * options.accumulation}, --batch_size {fewer} or a smaller --img_size"
-                raise InputError(f"{title}, step {state.step + 1}: {told}") from None
             sums = {name: sums.get(name, 0.0) + value for name, value in losses.items()}
             bar.set_postfix(loss=f"{sums['total'] / count:.4f}")
             images = (state.epoch * steps_per_epoch + state.step) * options.batch_size
@@ -208,6 +205,27 @@ def train_epoch(
     line["train/rate"] = state.rate
     line["train/images_per_second"] = count * options.batch_size / (time.perf_counter() - start)
     return line
+
+
+@contextmanager
+def told_as_mistakes(options: argparse.Namespace, state: TrainingState, title: str) -> Iterator[None]:
+    """Turns what the options are to blame for into an InputError that says what to try: no memory, and batches too
+    small for batch normalisation."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not out_of_memory(error):
+            raise
+        fewer = max(state.team.size, options.batch_size // 2)
+        told = f"no memory on {state.device} for {options.batch_size} images: try --accumulation "
+        told += f"{2 * options.accumulation}, --batch_size {fewer} or a smaller --img_size"
+        raise InputError(f"{title}, step {state.step + 1}: {told}") from None
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        told = f"got {options.batch_size} for {state.team.size} processes and --accumulation {options.accumulation}"
+        wanted = "--batch_size: wanted two images or more at a time, for batch normalisation"
+        raise InputError(f"{title}: {wanted}, {told}") from None
 
 
 def keep_broken_batch(batch: Batch, state: TrainingState, dataset: WcpaDataset, path: Path) -> str:
@@ -244,10 +262,11 @@ def validate(
     loading = options.batch_size // team.size, options.num_workers
     world = cache.topology.keypoints, cache.projection, cache.image_size
     picture = None
-    with stop.at_once():
-        share = score_share(model, dataset, state.device, *loading, *world, "validate", team)
-        if team.is_first and options.num_pictures:
-            picture = draw_validation(model, dataset, state.device, cache, options)
+    with stop.at_once(), told_as_mistakes(options, state, "validation"):
+        if not stop.asked:
+            share = score_share(model, dataset, state.device, *loading, *world, "validate", team)
+            if team.is_first and options.num_pictures:
+                picture = draw_validation(model, dataset, state.device, cache, options)
     if team.any(stop.asked):
         return False
     evaluation = evaluation_of(share, team)
@@ -294,6 +313,7 @@ def save_run(folder: Path, state: TrainingState, options: argparse.Namespace, ca
     whole = {
         **state.state(),
         "options": plain(options),
+        "num_ranks": state.team.size,
         "topology": pack_arrays(cache.topology),
         "statistics": pack_arrays(cache.statistics),
         "split_digest": cache.split_digest(),
@@ -312,8 +332,12 @@ def keep_best(folder: Path, state: TrainingState) -> None:
 def profile(state: TrainingState, dataset: WcpaDataset, options: argparse.Namespace) -> None:
     """Trains a few steps and prints where the first rank's time went, and what to change."""
     batches = dataset.batches(options.batch_size)
-    with closing(load_batches(dataset, cycle(batches), options.num_workers, torch.device("cpu"))) as loaded:
-        seconds = profile_steps(state, loaded, PROFILED_STEPS)
+    loaded = load_batches(dataset, cycle(batches), options.num_workers, torch.device("cpu"))
+    try:
+        with told_as_mistakes(options, state, "profile"), closing(loaded):
+            seconds = profile_steps(state, loaded, PROFILED_STEPS)
+    except FloatingPointError as error:
+        raise InputError(f"profile: {error}") from None
     state.team.say(describe_profile(seconds, PROFILED_STEPS, options.batch_size))
     for advice in advise(seconds, plain(options), state.precision, state.device):
         state.team.say(f"- {advice}")

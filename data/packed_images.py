@@ -147,6 +147,18 @@ def read_record(file: RandomAccessFile, record: np.void) -> tuple[PackedImage, b
     return image, image.checksum() == checksum
 
 
+def intact_records(data_path: Path, index_path: Path) -> int:
+    """How many records a finished pack has, if all are as they were packed; none if not."""
+    if not (data_path.exists() and index_path.exists()):
+        return 0
+    file, records = RandomAccessFile(data_path), np.fromfile(index_path, RECORD)
+    return len(records) if all(read_record(file, record)[1] for record in records) else 0
+
+
+def refuse_more(image: PackedImage) -> None:
+    raise AssertionError("a finished pack has no room for more")
+
+
 @contextmanager
 def packing_images(
     directory: Path, split: str, header: PackHeader
@@ -159,6 +171,12 @@ def packing_images(
     """
     final = header_path(directory, split)
     part, before = final.with_suffix(".part.json"), read_header(final)
+    if before and replace(header, slot=before.slot) == before:
+        done = intact_records(*slot_paths(directory, split, before.slot))
+        if done:
+            # all that there is to pack, since its header has its final name
+            yield done, refuse_more
+            return
     header = replace(header, slot="b" if before and before.slot == "a" else "a")
     data_path, index_path = paths = slot_paths(directory, split, header.slot)
     records = whole_records(data_path, index_path) if read_header(part) == header else np.empty(0, RECORD)

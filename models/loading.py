@@ -47,10 +47,7 @@ class TrainedRun:
     def model(self) -> BaseModel:
         """The trained model, with its averaged weights where the run kept them."""
         model = self.untrained_model()
-        weights = self.state["averaged"] or self.state["model"]
-        model.load_state_dict(
-            {key.removeprefix("module."): value for key, value in weights.items() if key != "n_averaged"}
-        )
+        model.load_state_dict(self.state["averaged"] or self.state["model"])
         return model
 
 

@@ -47,8 +47,8 @@ def build_parser(model: str, preset: str) -> StepParser:
     group.add_argument("--batch_size", type=number(int, 1), default=128, metavar="N", help="images a step")
     group.add_argument("--epochs", type=number(int, 0), default=10, metavar="N", help="passes over the training images")
     group.add_argument("--lr", type=number(float, 0), default=1e-5, metavar="RATE", help="initial learning rate")
-    group.add_argument("--beta1", type=number(float, 0, 1), default=0.5, help="Adam's first momentum")
-    group.add_argument("--beta2", type=number(float, 0, 1), default=0.999, help="Adam's second momentum")
+    group.add_argument("--beta1", type=number(float, 0, 0.99999), default=0.5, help="Adam's first momentum")
+    group.add_argument("--beta2", type=number(float, 0, 0.99999), default=0.999, help="Adam's second momentum")
     group.add_argument("--weight_decay", type=number(float, 0), default=0.0, help="decoupled weight decay (AdamW)")
     group.add_argument(
         "--lr_policy",

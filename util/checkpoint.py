@@ -51,7 +51,10 @@ def keep_as(path: Path, name: str) -> None:
         os.link(path, temporary)
     except OSError:
         shutil.copyfile(path, temporary)
-    os.replace(temporary, path.with_name(name))
+    try:
+        os.replace(temporary, path.with_name(name))
+    finally:
+        temporary.unlink(missing_ok=True)  # it stays where both names are of one file already
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

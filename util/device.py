@@ -23,19 +23,26 @@ def choose_device(gpu_ids: list[int], team: Team = ALONE) -> tuple[torch.device,
     """
     shared = f", the first of {team.size} processes" if team.size > 1 else ""
     threads = f"{torch.get_num_threads()} threads{shared}"
-    if not gpu_ids:
-        return torch.device("cpu"), f"device: CPU, {threads}"
-    if not torch.cuda.is_available():
-        return torch.device("cpu"), f"device: no GPU found, running on the CPU with {threads}"
+    gpus = check_gpus(gpu_ids, team.local_size)
+    if not gpus:
+        known = "device: no GPU found, running on the CPU with" if gpu_ids else "device: CPU,"
+        return torch.device("cpu"), f"{known} {threads}"
+    device = torch.device("cuda", gpus[team.local_rank])
+    torch.cuda.set_device(device)  # which NCCL uses where nothing else tells
+    return device, f"device: GPU {device.index}, {torch.cuda.get_device_name(device)}{shared}"
+
+
+def check_gpus(gpu_ids: list[int], processes: int) -> list[int]:
+    """The GPUs for so many processes of this machine; none where they compute on the CPU. See choose_device."""
+    if not gpu_ids or not torch.cuda.is_available():
+        return []
     count = torch.cuda.device_count()
     if max(gpu_ids) >= count:
         raise InputError(f"--gpu_ids: wanted 0..{count - 1}, got {max(gpu_ids)}")
     known = list(range(count)) if gpu_ids == [0] else gpu_ids
-    if len(known) < team.local_size or 1 < len(gpu_ids) != team.local_size:
-        raise InputError(f"--gpu_ids: wanted a GPU for each process of this machine, {team.local_size}, got {known}")
-    device = torch.device("cuda", known[team.local_rank])
-    torch.cuda.set_device(device)  # which NCCL uses where nothing else tells
-    return device, f"device: GPU {device.index}, {torch.cuda.get_device_name(device)}{shared}"
+    if len(known) < processes or 1 < len(gpu_ids) != processes:
+        raise InputError(f"--gpu_ids: wanted a GPU for each process of this machine, {processes}, got {known}")
+    return known
 
 
 def fastest_precision(device: torch.device) -> str:

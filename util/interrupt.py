@@ -29,6 +29,7 @@ class StopRequest:
             raise KeyboardInterrupt
         self.asked = True
         if self.impatient:
+            self.impatient = False
             raise Stopped
 
     @contextmanager

@@ -1,5 +1,6 @@
 """Starts a step again as several processes on this machine, one a GPU, for those who do not want to call torchrun."""
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -8,11 +9,11 @@ import time
 
 from torch.distributed import TCPStore
 
-from util.device import choose_device
-from util.distributed import Team
+from util.device import check_gpus
 
 # After one of the processes has failed, the others have so many seconds before they are killed.
 GRACE = 30.0
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def start_team(gpu_ids: list[int]) -> None:
@@ -23,13 +24,14 @@ def start_team(gpu_ids: list[int]) -> None:
     """
     if len(gpu_ids) > 1 and "RANK" not in os.environ:
         count = len(gpu_ids)
-        choose_device(gpu_ids, Team(size=count, local_size=count))
+        check_gpus(gpu_ids, count)
         sys.exit(run_ranks([sys.executable, *sys.argv], count))
 
 
 def run_ranks(command: list[str], count: int) -> int:
     """Runs a command as `count` ranks of a team (util.distributed) and returns the status of the first that failed,
-    which ends the others, or 0. SIGINT and SIGTERM are passed on to all.
+    which ends the others, or 0. SIGINT and SIGTERM are passed on to all; SIGHUP, or the end of this process, is a
+    SIGTERM to them.
 
     torchrun itself would end with a traceback and status 1 after a signal that all ranks have answered well.
     """
@@ -47,14 +49,17 @@ def run_ranks(command: list[str], count: int) -> int:
 
     def pass_on(number: int, frame: object) -> None:
         for process in ranks:
-            process.send_signal(number)
+            process.send_signal(signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
 
-    before = {name: signal.signal(name, pass_on) for name in (signal.SIGINT, signal.SIGTERM)}
+    # SIGHUP comes where a connection is lost, unless nohup has it ignored.
+    names = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {name: signal.signal(name, pass_on) for name in names if signal.getsignal(name) != signal.SIG_IGN}
     try:
         for rank in range(count):
             own = {"RANK": str(rank), "LOCAL_RANK": str(rank)}
             # a session of its own, so that Ctrl-C in a terminal reaches it once, from here
-            ranks.append(subprocess.Popen(command, env={**os.environ, **shared, **own}, start_new_session=True))
+            environment = {**os.environ, **shared, **own}
+            ranks.append(subprocess.Popen(command, env=environment, start_new_session=True, preexec_fn=end_with_parent))
         return wait_for(ranks)
     finally:
         for process in ranks:
@@ -62,6 +67,12 @@ def run_ranks(command: list[str], count: int) -> int:
             process.wait()
         for name, handler in before.items():
             signal.signal(name, handler)
+
+
+def end_with_parent() -> None:
+    """Has Linux send SIGTERM to this process when the one that started it ends, also by kill -9."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def wait_for(ranks: list[subprocess.Popen]) -> int:

@@ -55,6 +55,7 @@ def load_batches(
         batch = dataset.read_batch(indices)
         if stream is None:
             return batch, None
+        torch.cuda.set_device(device)  # a new thread stands on the first GPU, and would open it
         with torch.cuda.stream(stream):
             pinned = {name: tensor.pin_memory() for name, tensor in batch.items()}
             moved = {name: tensor.to(device, non_blocking=True) for name, tensor in pinned.items()}

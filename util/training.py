@@ -1,5 +1,6 @@
 """The state of a training run: everything that must survive a stop, and how it moves by one step."""
 
+import copy
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
@@ -9,7 +10,6 @@ import torch
 from torch.nn import SyncBatchNorm
 from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
-from torch.optim.swa_utils import AveragedModel
 
 from util.device import fastest_precision
 from util.distributed import ALONE, Team
@@ -17,6 +17,8 @@ from util.schedule import rate_factor
 
 Batch = dict[str, torch.Tensor]
 
+# So many overflows of half-precision gradients in a row are none: each halves the scale.
+MOST_SKIPPED = 30
 AUTOCAST = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -79,17 +81,12 @@ class TrainingState:
             options["warmup_steps"],
             steps_per_epoch,
         )
-        self.averaged = None
-        if options["averaging"] > 0:
-            self.averaged = AveragedModel(model, multi_avg_fn=self.average, use_buffers=True)
-            # Its counter is asked at each step: on a GPU each answer would wait for all that is under way.
-            self.averaged.n_averaged = self.averaged.n_averaged.cpu()
+        self.averaged = copy.deepcopy(self.model).requires_grad_(False) if options["averaging"] > 0 else None
         precision = options["precision"]
         # by trial, which may come out differently on each rank
-        self.precision = team.from_first(fastest_precision(device)) if precision == "auto" else precision
-        self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
+        self.set_precision(team.from_first(fastest_precision(device)) if precision == "auto" else precision)
         self.epoch, self.step, self.best_score, self.best_epoch = 0, 0, float("inf"), 0
-        self.gradient_norm, self.own_loss = 0.0, 0.0
+        self.gradient_norm, self.own_loss, self.skipped = 0.0, 0.0, 0
 
     @property
     def steps_done(self) -> int:
@@ -108,14 +105,22 @@ class TrainingState:
     @property
     def evaluated(self) -> torch.nn.Module:
         """The model that is scored and submitted: the averaged one where there is one."""
-        return self.model if self.averaged is None else self.averaged.module
+        return self.model if self.averaged is None else self.averaged
 
-    def average(self, averaged: list[torch.Tensor], current: list[torch.Tensor], _: torch.Tensor) -> None:
-        """The averaging rule, in the form that AveragedModel asks for: tensors of one kind at a time."""
-        if averaged[0].is_floating_point():
-            torch._foreach_lerp_(averaged, current, averaging_weight(self.options["averaging"], self.steps_done))
-        else:
-            torch._foreach_copy_(averaged, current)  # batch counters
+    def set_precision(self, precision: str) -> None:
+        self.precision = precision
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "fp16")
+
+    def average(self) -> None:
+        """Moves the averaged weights and buffers towards the present ones."""
+        weight = averaging_weight(self.options["averaging"], self.steps_done) if self.steps_done else 1.0
+        pairs = zip(self.averaged.state_dict().values(), self.model.state_dict().values(), strict=True)
+        floats, counters = [], []
+        for pair in pairs:
+            (floats if pair[0].is_floating_point() else counters).append(pair)
+        torch._foreach_lerp_(*map(list, zip(*floats, strict=True)), weight)
+        for averaged, present in counters:
+            averaged.copy_(present)
 
     def train_step(self, batch: Batch, mark: Callable[[str], None] = no_mark) -> dict[str, float]:
         """One step on a batch, or this rank's share of one, on the device. Returns the losses of the whole batch, their
@@ -152,7 +157,9 @@ class TrainingState:
         self.own_loss = values[0]
         losses = self.team.mean(dict(zip(sums, values, strict=True)))
         # Scaled gradients overflow now and then; the scaler leaves such a step out and lowers its scale.
-        if not math.isfinite(losses["total"] + (0.0 if self.scaler.is_enabled() else self.gradient_norm)):
+        self.skipped = 0 if math.isfinite(self.gradient_norm) else self.skipped + 1
+        overflows = self.scaler.is_enabled() and self.skipped < MOST_SKIPPED
+        if not math.isfinite(losses["total"] + (0.0 if overflows else self.gradient_norm)):
             raise FloatingPointError(f"the loss is {losses}, the gradient's norm {self.gradient_norm}")
         if self.options["clip_gradients"] > 0:
             clip_grads_with_norm_(self.model.parameters(), self.options["clip_gradients"], norm)
@@ -161,7 +168,7 @@ class TrainingState:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         if self.averaged is not None:
-            self.averaged.update_parameters(self.model)
+            self.average()
         self.step += 1
         mark("optimizer")
         return losses
@@ -188,9 +195,10 @@ class TrainingState:
         if self.averaged is not None:
             self.averaged.load_state_dict(state["averaged"])
         self.optimizer.load_state_dict(state["optimizer"])
+        self.set_precision(state["precision"])  # on another device, auto may have chosen another one
         self.scaler.load_state_dict(state["scaler"])
         self.epoch, self.step = state["epoch"], state["step"]
-        self.best_score, self.best_epoch, self.precision = state["best_score"], state["best_epoch"], state["precision"]
+        self.best_score, self.best_epoch = state["best_score"], state["best_epoch"]
         torch.set_rng_state(state["random"])
         if torch.cuda.is_available() and len(state["random_cuda"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all(state["random_cuda"])

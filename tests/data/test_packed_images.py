@@ -181,7 +181,7 @@ def test_no_room_is_one_message_and_the_earlier_pack_stays(tmp_path, wcpa_root):
         "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000))\n"
         "from pathlib import Path\n"
         "from data.packed_images import *\n"
-        "header = PackHeader('digest', 'lossless', 0.15, 256, (96, 96))\n"
+        "header = PackHeader('other', 'lossless', 0.15, 256, (96, 96))\n"
         "with packing_images(Path(sys.argv[1]), 'train', header) as (done, append):\n"
         "    for _ in range(10): append(PackedImage(bytes(3000), 0, 0, 1.0))\n"
     )
@@ -189,6 +189,16 @@ def test_no_room_is_one_message_and_the_earlier_pack_stays(tmp_path, wcpa_root):
     result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
     assert f"OSError: [Errno 27] File too large: '{tmp_path / 'train_images.b.jpegs'}'" in result.stderr
     assert content(tmp_path) == wanted
+
+
+def test_a_finished_pack_is_not_made_again_unless_it_is_damaged(tmp_path, wcpa_root):
+    pack(tmp_path, wcpa_root)
+    wanted = content(tmp_path)
+    assert pack(tmp_path, wcpa_root) == len(wcpa_root.samples("train"))
+    assert content(tmp_path) == wanted
+    path = slot_paths(tmp_path, "train", "a")[0]
+    path.write_bytes(b"?" + path.read_bytes()[1:])
+    assert pack(tmp_path, wcpa_root) == 0
 
 
 @pytest.mark.parametrize("place", [0, 100, -1])

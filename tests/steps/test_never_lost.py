@@ -101,8 +101,10 @@ def test_a_run_that_is_killed_again_and_again_ends_as_one_that_was_not(prepared,
 
 
 def test_a_run_that_is_killed_before_its_first_checkpoint_starts_anew(prepared, undisturbed):
-    status, text = train(prepared, "early", at="step02_train:score_share:1")
+    # the second file to be written, after options.json, is the first checkpoint
+    status, text = train(prepared, "early", at="os:fsync:2")
     assert status == -signal.SIGKILL, text
+    assert list((prepared[1] / "early").glob(".latest.pt.*.part"))
     status, text = train(prepared, "early")
     assert status == 0, text
     assert_same(load(prepared[1] / "early", "latest"), load(undisturbed, "latest"))

@@ -317,6 +317,12 @@ def test_profiling_tells_where_the_time_goes_and_leaves_nothing(prepared, tmp_pa
     assert not (tmp_path / "checkpoints").exists()
 
 
+def test_batches_too_small_for_batch_normalisation_are_told(prepared, tmp_path, run_script):
+    run = [*prepared, "--checkpoints_dir", tmp_path / "checkpoints", "--name", "small", *TINY]
+    status, text = run_script(step02_train, *run, "--batch_size", 3, "--accumulation", 2)
+    assert (status, "--batch_size: wanted two images or more at a time, for batch norm" in text) == (1, True)
+
+
 def test_no_memory_says_what_to_try(prepared, tmp_path, run_script, monkeypatch):
     def run_out(state, batch):
         raise torch.OutOfMemoryError("CUDA out of memory")

@@ -9,7 +9,7 @@ import torch
 from util.device import choose_device, fastest_precision, out_of_memory
 from util.interrupt import StopRequest
 from util.schedule import rate_factor
-from util.training import TrainingState, averaging_weight, split_batch
+from util.training import MOST_SKIPPED, TrainingState, averaging_weight, split_batch
 
 
 def test_linear_is_the_published_schedule():
@@ -208,6 +208,27 @@ def test_an_overflow_in_half_precision_leaves_the_step_out_and_goes_on():
     for _ in range(12):
         state.train_step(batch)
     assert not torch.equal(state.model.layer.weight, weight)
+
+
+def test_overflows_that_do_not_end_are_no_overflows():
+    state, batch = line_state(precision="fp16"), line_batch()
+    state.model.layer.weight.register_hook(lambda gradient: gradient * math.nan)
+    for _ in range(MOST_SKIPPED - 1):
+        state.train_step(batch)
+    with pytest.raises(FloatingPointError, match="gradient's norm nan"):
+        state.train_step(batch)
+
+
+@pytest.mark.parametrize(("before", "here"), [("fp32", "fp16"), ("fp16", "bf16"), ("bf16", "fp32")])
+def test_a_run_goes_on_in_its_precision_where_another_would_be_chosen(monkeypatch, before, here):
+    first = line_state(precision=before)
+    first.train_step(line_batch())
+    monkeypatch.setattr("util.training.fastest_precision", lambda device: here)
+    resumed = line_state(precision="auto")
+    assert resumed.precision == here
+    resumed.restore(copy.deepcopy(first.state()))
+    assert (resumed.precision, resumed.scaler.is_enabled()) == (before, before == "fp16")
+    assert resumed.scaler.state_dict() == first.scaler.state_dict()
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
