@@ -52,6 +52,9 @@ def packing_labels(
             yield pack
         for name, path in parts.items():
             os.replace(path, label_path(directory, split, name))
+    except OSError as error:
+        error.filename = error.filename or str(parts["landmarks"])  # of a full disk it is not said
+        raise
     finally:
         for path in parts.values():
             path.unlink(missing_ok=True)

@@ -6,7 +6,7 @@ process, an error comes out as it went in, and an epoch starts at once.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 
 Batch = dict[str, torch.Tensor]
 Indices = Sequence[int]
-Result = TypeVar("Result")
+Item, Result = TypeVar("Item"), TypeVar("Result")
 
 # Batches that wait for the device beside those that are being read: one may take longer than the others.
 SPARE_BATCHES = 2
@@ -28,16 +28,21 @@ def read_ahead(read: Callable[[Indices], Result], batches: Iterable[Indices], nu
     if num_workers == 0:
         yield from map(read, batches)
         return
-    waiting = iter(batches)
     pool = ThreadPoolExecutor(num_workers, thread_name_prefix="loader")
     try:
-        begun = deque(pool.submit(read, batch) for batch in islice(waiting, num_workers + SPARE_BATCHES))
-        while begun:
-            batch = begun.popleft().result()
-            begun.extend(pool.submit(read, following) for following in islice(waiting, 1))
-            yield batch
+        yield from in_turn(pool, read, batches, num_workers + SPARE_BATCHES)
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def in_turn(pool: Executor, work: Callable[[Item], Result], items: Iterable[Item], ahead: int) -> Iterator[Result]:
+    """Yields work(item) for each item in order, while the pool is at work on the next `ahead` ones and no more."""
+    waiting = iter(items)
+    begun = deque(pool.submit(work, item) for item in islice(waiting, ahead))
+    while begun:
+        result = begun.popleft().result()
+        begun.extend(pool.submit(work, following) for following in islice(waiting, 1))
+        yield result
 
 
 def load_batches(
