@@ -51,9 +51,10 @@ def run_ranks(command: list[str], count: int) -> int:
         for process in ranks:
             process.send_signal(signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
 
-    # SIGHUP comes where a connection is lost, unless nohup has it ignored.
-    names = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {name: signal.signal(name, pass_on) for name in names if signal.getsignal(name) != signal.SIG_IGN}
+    heard = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup has it
+        heard.append(signal.SIGHUP)
+    before = {name: signal.signal(name, pass_on) for name in heard}
     try:
         for rank in range(count):
             own = {"RANK": str(rank), "LOCAL_RANK": str(rank)}

@@ -90,7 +90,7 @@ def test_an_empty_file_says_nothing(parse, write, content):
     [
         ("lr: 1e-5", 1e-5),  # text for YAML 1.1
         ("lr: '1e-5'", 1e-5),
-        ("beta1: 1", 1.0),
+        ("beta1: 0", 0.0),
         ("epochs: 010", 10),  # 8 for YAML 1.1
         ("gpu_ids: 0", [0]),
         ("gpu_ids: -1", []),
