@@ -5,6 +5,7 @@ A batch is a dict of tensors with the images along the first axis, B:
     <window>          uint8 (B, 3, S, S) RGB, one for each name in the model's `windows`
     <window>_affine   float32 (B, 2, 3), image pixels to window pixels, both from the top left corner
     landmarks68       float32 (B, 68, 2) image pixels
+    landmarks_known   bool (B,), where the points of some are but a guess from the face box; known without it
     verts, R_t        float32 (B, N, 3) canonical metres and (B, 4, 4), where there are labels
     index             int64 (B,), the place in the data set
 """

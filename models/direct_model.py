@@ -11,4 +11,4 @@ class DirectModel(RegressionModel):
 
     def forward(self, batch: Batch) -> Outputs:
         features = self.features(batch, "whole")
-        return self.outputs(features, features)
+        return self.outputs(batch, features, features)

@@ -10,4 +10,4 @@ class DualResNetModel(RegressionModel):
     windows = ("local", "global")
 
     def forward(self, batch: Batch) -> Outputs:
-        return self.outputs(self.features(batch, "local"), self.features(batch, "global"))
+        return self.outputs(batch, self.features(batch, "local"), self.features(batch, "global"))

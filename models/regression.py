@@ -67,7 +67,8 @@ STANDARD = {
 class RegressionModel(BaseModel):
     """One ResNet a window, and linear layers on their features.
 
-    Outputs: "verts" (B, N, 3) decimetres and "6dof" (B, 6) whitened.
+    Outputs: "verts" (B, N, 3) decimetres and "6dof" (B, 6) whitened. Where the 68 points are read, too, "pixel_verts"
+    and "pixel_6dof" are the same from the pixels alone, for photos whose points nobody knows.
     """
 
     presets: ClassVar = {"standard": STANDARD, "published": PUBLISHED}
@@ -100,11 +101,17 @@ class RegressionModel(BaseModel):
             self.landmark_layers = nn.Sequential(
                 nn.BatchNorm1d(NUM_NUMBERS), nn.Linear(NUM_NUMBERS, LANDMARK_FEATURES), nn.ReLU()
             )
-            features += NUM_NUMBERS + LANDMARK_FEATURES
         self.components = min(shape_components, len(self.verts_basis))
-        outputs = self.components or self.verts_mean.numel()
-        self.verts_layer, self.six_layer = nn.Linear(features, outputs), nn.Linear(features, 6)
-        for layer in (self.verts_layer, self.six_layer):
+        extra = NUM_NUMBERS + LANDMARK_FEATURES if read_landmarks else 0
+        self.verts_layer, self.six_layer = self.output_layers(features + extra, start)
+        if read_landmarks:
+            self.pixel_verts_layer, self.pixel_six_layer = self.output_layers(features, start)
+
+    def output_layers(self, features: int, start: str) -> tuple[nn.Linear, nn.Linear]:
+        """The layers that make vertices, or their components, and the whitened 6DoF from features."""
+        verts_layer = nn.Linear(features, self.components or self.verts_mean.numel())
+        six_layer = nn.Linear(features, 6)
+        for layer in (verts_layer, six_layer):
             if start == "mean":
                 nn.init.zeros_(layer.weight)
                 nn.init.zeros_(layer.bias)
@@ -112,7 +119,8 @@ class RegressionModel(BaseModel):
                 draw_normal(layer)
         if start == "mean" and not self.components:
             with torch.no_grad():
-                self.verts_layer.bias.copy_(self.verts_mean.flatten() * DECIMETRES)
+                verts_layer.bias.copy_(self.verts_mean.flatten() * DECIMETRES)
+        return verts_layer, six_layer
 
     @classmethod
     def build(cls, options: Mapping[str, Any], topology: Topology, statistics: LabelStatistics) -> "RegressionModel":
@@ -121,16 +129,17 @@ class RegressionModel(BaseModel):
         return cls(statistics, **{name: options[name] for name in names})
 
     def features(self, batch: Batch, window: str) -> torch.Tensor:
-        """(B, features) of the window's branch, with those of the 68 points where they are read."""
-        features = self.branches[window](self.pixels(batch, window))
-        if self.landmark_layers is None:
-            return features
+        """(B, features) of the window's branch."""
+        return self.branches[window](self.pixels(batch, window))
+
+    def landmark_features(self, batch: Batch) -> torch.Tensor:
+        """(B, features) of the 68 points."""
         # the last window shows the whole image
         numbers = landmark_numbers(self.window_landmarks(batch, self.windows[-1]))
         # Turning the head moves all points together, and plain layers see that at once; what tells one face from
         # another moves them little, and is seen best with the common part taken out.
         whitened = (numbers - self.landmark_mean) @ self.landmark_whitening
-        return torch.cat([features, whitened, self.landmark_layers(numbers)], dim=1)
+        return torch.cat([whitened, self.landmark_layers(numbers)], dim=1)
 
     @staticmethod
     def add_options(group: argparse._ArgumentGroup) -> None:
@@ -169,20 +178,39 @@ class RegressionModel(BaseModel):
         group.add_argument("--loss_verts_weight", type=float, default=5.0, help="weight of the vertices' L1 loss")
         group.add_argument("--loss_6dof_weight", type=float, default=1.0, help="weight of the whitened 6DoF's L1 loss")
 
-    def outputs(self, shape_features: torch.Tensor, six_features: torch.Tensor) -> Outputs:
-        """The two output layers on features (B, features)."""
-        verts = self.verts_layer(shape_features).float()
+    def outputs(self, batch: Batch, shape_features: torch.Tensor, six_features: torch.Tensor) -> Outputs:
+        """The output layers on the branches' features (B, features)."""
+        if self.landmark_layers is None:
+            return {"verts": self.vertices(self.verts_layer(shape_features)), "6dof": self.six_layer(six_features)}
+        points = self.landmark_features(batch)
+        return {
+            "verts": self.vertices(self.verts_layer(torch.cat([shape_features, points], dim=1))),
+            "6dof": self.six_layer(torch.cat([six_features, points], dim=1)),
+            "pixel_verts": self.vertices(self.pixel_verts_layer(shape_features)),
+            "pixel_6dof": self.pixel_six_layer(six_features),
+        }
+
+    def vertices(self, numbers: torch.Tensor) -> torch.Tensor:
+        """(B, N, 3) decimetres from what a layer for vertices gives."""
+        numbers = numbers.float()
         if self.components:
             # Adam moves all outputs at one speed: in deviations of the training shapes that speed fits.
-            offsets = verts @ self.verts_basis[: self.components].flatten(1)
-            verts = (self.verts_mean.flatten() + offsets) * DECIMETRES
-        verts = verts.unflatten(1, self.verts_mean.shape)
-        return {"verts": verts, "6dof": self.six_layer(six_features).float()}
+            offsets = numbers @ self.verts_basis[: self.components].flatten(1)
+            numbers = (self.verts_mean.flatten() + offsets) * DECIMETRES
+        return numbers.unflatten(1, self.verts_mean.shape)
 
     def losses(self, outputs: Outputs, batch: Batch) -> dict[str, torch.Tensor]:
-        verts = functional.l1_loss(outputs["verts"], batch["verts"] * DECIMETRES)
-        six = functional.l1_loss(outputs["6dof"], self.whiten_pose(batch))
-        return {"verts": self.loss_verts_weight * verts, "6dof": self.loss_6dof_weight * six}
+        verts, six = batch["verts"] * DECIMETRES, self.whiten_pose(batch)
+        losses = {}
+        for name, output in outputs.items():
+            target, weight = (verts, self.loss_verts_weight) if "verts" in name else (six, self.loss_6dof_weight)
+            losses[name] = weight * functional.l1_loss(output.float(), target)
+        return losses
 
     def reconstruct(self, outputs: Outputs, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        return outputs["verts"] / DECIMETRES, self.pose(outputs["6dof"])
+        verts, six = outputs["verts"], outputs["6dof"].float()
+        if "landmarks_known" in batch and "pixel_verts" in outputs:
+            known = batch["landmarks_known"]
+            verts = torch.where(known[:, None, None], verts, outputs["pixel_verts"])
+            six = torch.where(known[:, None], six, outputs["pixel_6dof"].float())
+        return verts / DECIMETRES, self.pose(six)
