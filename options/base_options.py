@@ -209,10 +209,10 @@ def add_image_source_option(parser: argparse.ArgumentParser, *more: str, more_he
     )
 
 
-def add_run_options(parser: argparse.ArgumentParser) -> None:
+def add_run_options(parser: argparse.ArgumentParser, name_type: Callable[[str], str] = parse_run_name) -> None:
     """Which run, and where it computes."""
     group = parser.add_argument_group("run")
-    group.add_argument("--name", type=parse_run_name, default="experiment_name", metavar="NAME", help="name of the run")
+    group.add_argument("--name", type=name_type, default="experiment_name", metavar="NAME", help="name of the run")
     group.add_argument(
         "--gpu_ids",
         type=parse_gpu_ids,

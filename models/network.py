@@ -1,0 +1,66 @@
+"""A trained method as photos meet it: constants, and windows in, meshes and poses out, whatever computes them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from models.loading import TrainedRun
+from util.mesh import Topology
+
+
+@dataclass(frozen=True)
+class NetworkConstants:
+    """What must be known beside the network. windows: names in data.windows.WINDOWS; window_size: their side in pixels
+    topology: of its meshes; projection: (4, 4) and image_size: width and height of the training camera
+    six_mean, six_std: (6,) of the training poses; verts_mean: (N, 3) metres, the mean face
+    """
+
+    windows: tuple[str, ...]
+    window_size: int
+    topology: Topology
+    projection: np.ndarray
+    image_size: tuple[int, int]
+    six_mean: np.ndarray
+    six_std: np.ndarray
+    verts_mean: np.ndarray
+
+
+class Network(Protocol):
+    """What predicts. Call it with a batch (models/base_model.py) on the CPU: float32 arrays verts (B, N, 3) canonical
+    metres and R_t (B, 4, 4) come back."""
+
+    constants: NetworkConstants
+
+    def __call__(self, batch: Mapping[str, torch.Tensor]) -> tuple[np.ndarray, np.ndarray]: ...
+
+
+def constants_of(run: TrainedRun, windows: tuple[str, ...]) -> NetworkConstants:
+    """A run's constants, with the windows of its model."""
+    statistics = run.statistics
+    return NetworkConstants(
+        tuple(windows),
+        run.options["img_size"],
+        run.topology,
+        run.projection,
+        run.image_size,
+        statistics.six_mean,
+        statistics.six_std,
+        statistics.verts_mean,
+    )
+
+
+class TorchNetwork:
+    """The network of a run, computed by torch."""
+
+    def __init__(self, run: TrainedRun, device: torch.device):
+        self.model, self.device = run.model().to(device).eval(), device
+        self.constants = constants_of(run, self.model.windows)
+
+    def __call__(self, batch: Mapping[str, torch.Tensor]) -> tuple[np.ndarray, np.ndarray]:
+        with torch.inference_mode():
+            batch = {name: tensor.to(self.device) for name, tensor in batch.items()}
+            verts, R_t = self.model.reconstruct(self.model(batch), batch)
+        return verts.cpu().numpy(), R_t.cpu().numpy()

@@ -1,0 +1,129 @@
+"""Options of step05."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from options.base_options import StepParser, add_run_options, number, parse_run_name
+
+# What --want knows: files of a photo, <photo>_<name>, and of each of its faces, <photo>_<face>.
+WANTS = {
+    "overlay": "the meshes over the photo",
+    "mesh": ".obj and .ply of each face, coloured from the photo",
+    "glb": ".glb of each face with its texture, for any 3D viewer",
+    "landmarks": "text, 68 rows of x y z for each face",
+    "pose": "the pose boxes over the photo",
+    "json": "poses, angles, camera and boxes of all faces",
+    "depth": "16-bit PNG in tenths of a millimetre, and a coloured picture",
+    "normal": "camera-space normals",
+    "pncc": "projected normalised coordinate code",
+    "paf": "pose adaptive feature of each face",
+    "uv_texture": "unwrapped texture of each face, and which of it the photo shows",
+    "mat": "everything about each face for MATLAB",
+    "npz": "everything about each face for NumPy",
+}
+USUAL_WANTS = "overlay,mesh,landmarks,pose,json"
+
+
+def parse_wants(text: str) -> list[str]:
+    """An argparse type: names of WANTS between commas, or "all"."""
+    names = list(WANTS) if text == "all" else text.split(",")
+    unknown = [name for name in names if name not in WANTS]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"unknown {', '.join(unknown)}; known are all, {', '.join(WANTS)}")
+    return list(dict.fromkeys(names))
+
+
+def parse_network_name(text: str) -> str:
+    """An argparse type: the name of a run, or the path of an exported network."""
+    return text if text.endswith(".onnx") else parse_run_name(text)
+
+
+def parse_predict_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = StepParser(
+        "Find the faces of photos, folders of photos, a video or a webcam, and write their meshes, poses and pictures.",
+        "python step05_predict.py --input photos --name run01",
+    )
+    parser.add_argument(
+        "--input", metavar="PATH", help="photo, folder of photos (with those below it), video, or number of a webcam"
+    )
+    add_run_options(parser, name_type=parse_network_name)
+    parser.add_argument("--epoch", choices=["best", "latest"], default="best", help="which checkpoint of the run")
+    group = parser.add_argument_group("output")
+    group.add_argument(
+        "--output_dir", type=Path, default=Path("output/predict"), metavar="DIR", help="where results go"
+    )
+    known = "; ".join(f"{name}: {what}" for name, what in WANTS.items())
+    group.add_argument(
+        "--want", type=parse_wants, default=USUAL_WANTS, metavar="NAMES", help=f"all, or some of: {known}"
+    )
+    group.add_argument(
+        "--frame",
+        choices=["camera", "canonical"],
+        default="camera",
+        help="of the meshes: camera, where the face is in front of the camera, or canonical, upright at the origin",
+    )
+    group.add_argument(
+        "--export",
+        choices=["onnx"],
+        default=None,
+        help="write the network itself, <name>.onnx, which --name then takes in place of a run; needs no --input",
+    )
+    group = parser.add_argument_group("faces")
+    group.add_argument(
+        "--faces",
+        choices=["given", "detected"],
+        default="given",
+        help="given: at the five or 68 points in text files beside a photo (detections/, landmarks/) or in --boxes, "
+        "detected where there are none; detected: always detected",
+    )
+    group.add_argument(
+        "--boxes",
+        type=Path,
+        default=None,
+        metavar="FILE",
+        help="csv, image,left,top,right,bottom: faces from brows to chin, in pixels; image: path from --input",
+    )
+    group.add_argument(
+        "--detector",
+        default="haar",
+        metavar="KIND",
+        help="haar: OpenCV's cascades; yunet=FILE.onnx: OpenCV's YuNet with that model file",
+    )
+    group.add_argument(
+        "--max_faces", type=number(int, 1), default=20, metavar="N", help="of a photo or frame, the largest first"
+    )
+    group.add_argument(
+        "--steps",
+        type=number(int, 1, 2),
+        default=2,
+        metavar="N",
+        help="1: predict from the box that was found; 2: and once more from the first prediction's own 68 points",
+    )
+    group.add_argument(
+        "--same_person",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="the largest face of every photo is one person's: fuse the shape, keep expressions",
+    )
+    group = parser.add_argument_group("camera")
+    group.add_argument(
+        "--fov",
+        type=number(float, 1, 170),
+        default=None,
+        metavar="DEGREES",
+        help="of view along the longer side of the photos; without it EXIF's 35 mm focal length, without that the "
+        "training camera's",
+    )
+    group = parser.add_argument_group("video")
+    group.add_argument(
+        "--smooth",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="smooth poses and shapes in time (One-Euro filter)",
+    )
+    group.add_argument("--max_frames", type=number(int, 1), default=None, metavar="N", help="stop after so many frames")
+    options = parser.parse_args(arguments)
+    if (options.input is None) == (options.export is None):
+        parser.error("--input: wanted a photo, a folder, a video or the number of a webcam; or --export and no --input")
+    return options

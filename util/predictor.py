@@ -1,0 +1,166 @@
+"""From a photo to the faces in it, with a trained run.
+
+    from util.predictor import Predictor
+    faces = Predictor("run01")(image)   # image: (h, w, 3) uint8 RGB; faces: list of util.prediction.FacePrediction
+    faces[0].verts, faces[0].R_t, faces[0].landmarks2d
+
+This is the Python side of step05 and stands above the other folders, as the steps do: nothing in util/ imports it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from data.detectors import box_from_points, get_detector
+from data.photo_dataset import Face, PhotoDataset
+from models.loading import read_run
+from models.network import Network, TorchNetwork
+from util.checks import check_array
+from util.device import choose_device
+from util.errors import InputError
+from util.prediction import FacePrediction
+from util.views import PhotoCamera, View, camera_from_fov, middle_and_side, training_view
+
+# Faces whose 68 points lie in a smaller box are passed over: pixels.
+SMALLEST_FACE = 8.0
+# How far the 68 points may move in the second step, in sides of their box, for a confidence of 1/e.
+MOVE_SCALE = 0.1
+
+
+class Start(NamedTuple):
+    """Where a face is sought first. points: (68, 2) photo pixels; known: whether they are the face's own, or a guess
+    from a box; source: where they come from; score: how sure that source is, from 0 to 1."""
+
+    points: np.ndarray
+    known: bool
+    source: str
+    score: float = 1.0
+
+
+class Predictor:
+    """A trained run that takes photos.
+
+    name: a run, or the path of a network that step05 exported (.onnx); epoch: "best" or "latest" checkpoint;
+    gpu_ids: as --gpu_ids; detector: as --detector; steps: 1 predicts from the box that was found, 2 once more from
+    the first prediction's 68 points; fov: the photos' field of view in degrees along the longer side, None for the
+    training camera's.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        checkpoints_dir: str | Path = "checkpoints",
+        epoch: str = "best",
+        gpu_ids: Sequence[int] = (),
+        detector: str = "haar",
+        steps: int = 2,
+        fov: float | None = None,
+    ):
+        if steps not in (1, 2):
+            raise InputError(f"steps: wanted 1 or 2, got {steps}")
+        self.device, self.device_line = choose_device(list(gpu_ids))
+        self.network: Network = TorchNetwork(read_run(Path(checkpoints_dir) / name / f"{epoch}.pt"), self.device)
+        known = self.network.constants
+        landmarks = known.verts_mean[known.topology.keypoints].astype(np.float64)
+        self.training = training_view(known.projection, known.image_size, known.six_mean, known.six_std, landmarks)
+        self.mean_points = landmarks * [1, -1, 1]  # y down, as in pictures
+        self.steps, self.fov = steps, fov
+        self.detect = get_detector(detector)
+
+    def __call__(
+        self,
+        image: np.ndarray,
+        fov: float | None = None,
+        boxes: np.ndarray | None = None,
+        points: np.ndarray | None = None,
+        max_faces: int | None = None,
+    ) -> list[FacePrediction]:
+        """The faces of a photo, the largest first.
+
+        image: (h, w, 3) uint8 RGB; fov: degrees of view along its longer side, the predictor's own where None;
+        boxes: (k, 4) left, top, right, bottom of the faces from brows to chin; points: (5, 2) or (68, 2) of the one
+        face: pixels from the top left corner, y down. Faces are detected where neither is given.
+        Raises TypeError or InputError where one of them has not that form.
+        """
+        image = check_image(image)
+        starts = self.find(image, boxes, points)[:max_faces]
+        return self.predict(image, self.camera(image, fov), starts)
+
+    def camera(self, image: np.ndarray, fov: float | None = None) -> PhotoCamera:
+        """The camera of a photo of that field of view."""
+        height, width = image.shape[:2]
+        return camera_from_fov(fov or self.fov or self.training.camera.fov, width, height)
+
+    def find(self, image: np.ndarray, boxes: np.ndarray | None, points: np.ndarray | None) -> list[Start]:
+        """Where the faces are sought: at the given points or boxes, else where they are detected; largest first."""
+        if points is not None:
+            points = np.float64(points)
+            if len(points) == 68:
+                return [Start(check_array("points", points, (68, 2)), True, "68 points")]
+            points = check_array("points", points, (5, 2))
+            return [Start(self.guess(box_from_points(points, self.mean_points)), False, "5 points")]
+        if boxes is not None:
+            boxes = check_array("boxes", boxes, (None, 4)).astype(np.float64)
+            starts = [Start(self.guess(box), False, "box") for box in boxes]
+        else:
+            starts = [Start(self.guess(found.box), False, "detected", found.score) for found in self.detect(image)]
+        return sorted(starts, key=lambda start: -middle_and_side(start.points)[1])
+
+    def guess(self, box: np.ndarray) -> np.ndarray:
+        """(68, 2) the mean face's points, seen from the front, in a tight box of the 68 points (4,)."""
+        flat = self.mean_points[:, :2]
+        low, high = flat.min(axis=0), flat.max(axis=0)
+        return box[:2] + (flat - low) / (high - low) * (box[2:] - box[:2])
+
+    def predict(self, image: np.ndarray, camera: PhotoCamera, starts: Sequence[Start]) -> list[FacePrediction]:
+        """The faces at these places, in their order; those too small to see are left out."""
+        starts = [start for start in starts if middle_and_side(start.points)[1] >= SMALLEST_FACE]
+        if not starts:
+            return []
+        faces = self.step(image, camera, starts)
+        if self.steps == 1:
+            return faces
+        # Points that are known need no second look.
+        again = [index for index, start in enumerate(starts) if not start.known]
+        second = [Start(faces[i].landmarks2d, False, starts[i].source, starts[i].score) for i in again]
+        for index, face in zip(again, self.step(image, camera, second), strict=True):
+            faces[index] = face
+        return faces
+
+    def step(self, image: np.ndarray, camera: PhotoCamera, starts: Sequence[Start]) -> list[FacePrediction]:
+        """One look at each of the faces."""
+        if not starts:
+            return []
+        known = self.network.constants
+        views = [self.training.look_at(camera, start.points) for start in starts]
+        faces = [
+            Face(partial(view.draw, image), view.points(start.points), start.known)
+            for view, start in zip(views, starts, strict=True)
+        ]
+        dataset = PhotoDataset(faces, known.topology, known.windows, known.window_size)
+        verts, R_t = self.network(dataset.read_batch(range(len(faces))))
+        return [self.face(camera, *parts) for parts in zip(views, starts, verts, R_t, strict=True)]
+
+    def face(self, camera: PhotoCamera, view: View, start: Start, verts: np.ndarray, R_t: np.ndarray) -> FacePrediction:
+        """What a look at one face gave, for the photo's own camera."""
+        box = np.concatenate([start.points.min(axis=0), start.points.max(axis=0)])
+        pose, size = view.photo_pose(verts, R_t), (camera.width, camera.height)
+        face = FacePrediction(
+            verts, pose, self.network.constants.topology, camera.projection, size, box, start.source, confidence=0.0
+        )
+        move = np.linalg.norm(face.landmarks2d - start.points, axis=1).mean() / middle_and_side(start.points)[1]
+        return replace(face, confidence=start.score * float(np.exp(-move / MOVE_SCALE)))
+
+
+def check_image(image: np.ndarray) -> np.ndarray:
+    """The image (h, w, 3) uint8. Raises TypeError or InputError where it is no such array."""
+    image = np.asarray(image)
+    if image.dtype != np.uint8:
+        raise TypeError(f"image: wanted uint8, got {image.dtype}")
+    if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise InputError(f"image: wanted shape (h, w, 3), got {image.shape}")
+    return image
