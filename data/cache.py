@@ -4,7 +4,7 @@ source.json          which data root (path and fingerprint), how it was split, a
 train_list.csv, val_list.csv, test_list.csv
 rejected.csv         the bad samples, each with its reason
 label_mean_std.npz   label_6dof_mean, label_6dof_std (6,), verts_mean (N, 3), verts_basis (K, N, 3),
-                     landmark_mean (139,), landmark_whitening (139, 139), of the training fold
+                     expression_basis (E, N, 3), landmark_mean (139,), landmark_whitening (139, 139), of the training fold
 *.f32                the labels of the three lists, packed: see data/packed_labels.py
 *_images.*           their images, where step01 was asked to pack them: see data/packed_images.py
 topology.npz         template, triangles, keypoints, mirror, projection, image_size (width, height)
@@ -39,6 +39,7 @@ STATISTICS = (
     "label_6dof_std",
     "verts_mean",
     "verts_basis",
+    "expression_basis",
     "landmark_mean",
     "landmark_whitening",
 )
@@ -99,9 +100,9 @@ def read_cache(directory: str | Path, root: WcpaRoot) -> Cache:
         with np.load(directory / "topology.npz") as file:
             arrays = dict(file)
         with np.load(directory / "label_mean_std.npz") as file:
-            statistics = dict(file)
-    except BROKEN_ARRAYS as error:
-        raise InputError(f"cache {directory} is damaged ({error}); run step01_preparation.py again") from None
+            statistics = LabelStatistics(*(file[name] for name in STATISTICS))
+    except (*BROKEN_ARRAYS, KeyError) as error:
+        raise InputError(f"cache {directory} is damaged, or of another version ({error}); run step01_preparation.py again") from None
     if source["fingerprint"] != root.fingerprint():
         raise InputError(
             f"cache {directory} belongs to another data root: wanted {root.root}, got one made from "
@@ -119,7 +120,7 @@ def read_cache(directory: str | Path, root: WcpaRoot) -> Cache:
         topology=topology,
         labels=labels,
         image_digests=source.get("image_digests", {}),
-        statistics=LabelStatistics(*(statistics[name] for name in STATISTICS)),
+        statistics=statistics,
         projection=arrays["projection"],
         image_size=(int(arrays["image_size"][0]), int(arrays["image_size"][1])),
     )

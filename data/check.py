@@ -17,6 +17,7 @@ from util.statistics import LabelStatistics, principal_components
 
 MOST_MESHES = 4000
 MOST_COMPONENTS = 200
+MOST_EXPRESSIONS = 50
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def check_samples(root: WcpaRoot, samples: list[SampleId], expected: Expected, n
 class StatisticsAccumulator:
     """Label statistics of the training fold, one finding after the other.
 
-    The principal components come from at most MOST_MESHES meshes spread evenly over the `expected` findings; all
+    The components come from at most MOST_MESHES meshes spread evenly over the `expected` findings; all
     else from all of them.
     """
 
@@ -101,6 +102,7 @@ class StatisticsAccumulator:
         self.stride = -(-expected // MOST_MESHES)
         self.sixes: list[np.ndarray] = []
         self.meshes: list[np.ndarray] = []
+        self.subjects: list[str] = []
         self.verts_sum: np.ndarray | float = 0.0
         self.landmarks_sum: np.ndarray | float = 0.0
         self.landmarks_products: np.ndarray | float = 0.0
@@ -112,6 +114,7 @@ class StatisticsAccumulator:
         self.landmarks_products = self.landmarks_products + np.outer(finding.numbers, finding.numbers)
         if (len(self.sixes) - 1) % self.stride == 0:
             self.meshes.append(finding.verts)
+            self.subjects.append(finding.sample.subject)
 
     def result(self) -> LabelStatistics:
         """Means, and standard deviations with n in the denominator. Raises InputError where nothing varies."""
@@ -120,8 +123,13 @@ class StatisticsAccumulator:
         if not (deviations > 0).all():
             raise InputError(f"labels: wanted poses that vary, got {len(sixes)} with deviations {deviations.tolist()}")
         verts_mean = self.verts_sum / len(sixes)
-        basis = principal_components(np.array(self.meshes), verts_mean, MOST_COMPONENTS)
+        meshes = np.array(self.meshes)
+        basis = principal_components(meshes, verts_mean, MOST_COMPONENTS)
+        _, subjects = np.unique(self.subjects, return_inverse=True)
+        means = [meshes[subjects == subject].mean(axis=0) for subject in range(subjects.max() + 1)]
+        expressions = principal_components(meshes - np.array(means)[subjects], np.zeros(3), MOST_EXPRESSIONS)
         landmark_mean = self.landmarks_sum / len(sixes)
         covariance = self.landmarks_products / len(sixes) - np.outer(landmark_mean, landmark_mean)
-        results = sixes.mean(axis=0), deviations, verts_mean, basis, landmark_mean, whitening_matrix(covariance)
+        whitening = whitening_matrix(covariance)
+        results = sixes.mean(axis=0), deviations, verts_mean, basis, expressions, landmark_mean, whitening
         return LabelStatistics(*(array.astype(np.float32) for array in results))

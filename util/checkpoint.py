@@ -5,6 +5,7 @@ import os
 import pickle
 import shutil
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -78,5 +79,10 @@ def pack_arrays(holder: Topology | LabelStatistics) -> dict[str, torch.Tensor]:
 
 
 def unpack_arrays(kind: type, packed: dict[str, torch.Tensor]) -> Any:
-    """The inverse of `pack_arrays`."""
+    """The inverse of `pack_arrays`. Raises InputError where the arrays are not the dataclass's."""
+    wanted = [field.name for field in fields(kind)]
+    if sorted(wanted) != sorted(packed):
+        raise InputError(
+            f"checkpoint: wanted arrays {', '.join(wanted)}, got {', '.join(packed)}; it was written by another version"
+        )
     return kind(**{name: tensor.numpy() for name, tensor in packed.items()})

@@ -10,6 +10,7 @@ import scipy.linalg
 class LabelStatistics:
     """six_mean, six_std: (6,) of the 6DoF; verts_mean: (N, 3) metres, the mean face; verts_basis: (K, N, 3) metres,
     the principal components of the meshes about it, each as long as its standard deviation, the longest first;
+    expression_basis: (E, N, 3), the same of the meshes about their subjects' mean faces: what one face does;
     landmark_mean (139,), landmark_whitening (139, 139): of util.landmarks.landmark_numbers. All float32.
     """
 
@@ -17,6 +18,7 @@ class LabelStatistics:
     six_std: np.ndarray
     verts_mean: np.ndarray
     verts_basis: np.ndarray
+    expression_basis: np.ndarray
     landmark_mean: np.ndarray
     landmark_whitening: np.ndarray
 

@@ -124,17 +124,23 @@ class View:
 
     def _zoomed_pose(self, verts: np.ndarray, R_t: np.ndarray) -> np.ndarray:
         unzoomed = PhotoCamera(self.camera.focal / self.zoom, self.camera.width, self.camera.height)
-        camera_verts = transform(verts, R_t)
-        if camera_verts[:, 2].max() > -NEAREST:
-            raise InputError("pose: wanted a face in front of the camera, got one that reaches behind it")
-        points, _ = project(camera_verts, unzoomed.projection, unzoomed.width, unzoomed.height)
-        start = R_t[3, :3] * [1, 1, self.zoom]
-        turn, shift = cv2.Rodrigues(FLIP @ R_t[:3, :3].T)[0], FLIP @ start
-        turn, shift = cv2.solvePnPRefineLM(verts, points, self.camera.matrix, None, turn, shift)
-        pose = np.eye(4)
-        pose[:3, :3] = (FLIP @ cv2.Rodrigues(turn)[0]).T
-        pose[3, :3] = FLIP @ shift.ravel()
-        return pose
+        points, _ = project(transform(verts, R_t), unzoomed.projection, unzoomed.width, unzoomed.height)
+        start = R_t.copy()
+        start[3, 2] *= self.zoom
+        return refine_pose(verts, points, self.camera, start)
+
+
+def refine_pose(verts: np.ndarray, points: np.ndarray, camera: PhotoCamera, start: np.ndarray) -> np.ndarray:
+    """(4, 4) float64 pose whose image points of verts (N, 3) are nearest to points (N, 2) pixels, from a start (4, 4);
+    least squares by Levenberg and Marquardt (OpenCV). Raises InputError where the start reaches behind the camera."""
+    if transform(verts, start)[:, 2].max() > -NEAREST:
+        raise InputError("pose: wanted a face in front of the camera, got one that reaches behind it")
+    turn, shift = cv2.Rodrigues(FLIP @ start[:3, :3].T)[0], FLIP @ start[3, :3]
+    turn, shift = cv2.solvePnPRefineLM(np.float64(verts), np.float64(points), camera.matrix, None, turn, shift)
+    pose = np.eye(4)
+    pose[:3, :3] = (FLIP @ cv2.Rodrigues(turn)[0]).T
+    pose[3, :3] = FLIP @ shift.ravel()
+    return pose
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ STATISTICS = LabelStatistics(
     np.float32([0.3, 0.3, 0.1, 0.02, 0.05, 0.06]),
     RANDOM.normal(0, 0.05, (NUM_VERTICES, 3)).astype(np.float32),
     RANDOM.normal(0, 0.002, (10, NUM_VERTICES, 3)).astype(np.float32),
+    np.zeros((0, NUM_VERTICES, 3), np.float32),
     np.zeros(139, np.float32),
     np.eye(139, dtype=np.float32),
 )

@@ -73,10 +73,17 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
 
 
 def test_arrays_pack_and_unpack():
-    arrays = (np.ones(6), np.zeros(6), np.float32([[1, 2, 3]]), np.ones((2, 1, 3)), np.ones(139), np.eye(139))
+    components = np.ones((2, 1, 3)), np.ones((1, 1, 3))
+    arrays = (np.ones(6), np.zeros(6), np.float32([[1, 2, 3]]), *components, np.ones(139), np.eye(139))
     statistics = LabelStatistics(*arrays)
     back = unpack_arrays(LabelStatistics, pack_arrays(statistics))
     np.testing.assert_array_equal(back.verts_mean, statistics.verts_mean)
+
+
+def test_arrays_of_another_version_are_told():
+    packed = {"six_mean": torch.zeros(6)}
+    with pytest.raises(ValueError, match=r"wanted .*landmark_mean.*, got six_mean"):
+        unpack_arrays(LabelStatistics, packed)
 
 
 def test_reports_come_back(tmp_path):

@@ -1,0 +1,146 @@
+"""Finds the faces of photos or a video and writes their meshes, poses and pictures.
+
+    python step05_predict.py --input PATH --name run01
+
+PATH is a photo, a folder of photos, a video, or the number of a webcam. Writes to output/predict/: for each photo what
+--want asks for (util/prediction_files.py), faces.csv with a row a face, and contact_sheet.jpg; for a video the overlay
+as .mp4 and all frames' faces as .npz (util/video_output.py).
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from data.photos import Photo, find_photos, is_video, read_boxes, read_given_points, read_photo, result_names
+from data.videos import open_video
+from models.exported import export_network
+from models.loading import read_run
+from options.predict_options import parse_predict_options
+from util.errors import InputError, run_step
+from util.identity import fuse_identity
+from util.pictures import label, mosaic, save_picture
+from util.prediction import FacePrediction
+from util.prediction_files import write_faces_table, write_prediction
+from util.prediction_pictures import overlay_faces
+from util.predictor import Predictor
+from util.stages import Stages
+from util.tracking import Tracker
+from util.video_output import VideoOutput, open_window
+
+SHEET_TILES, SHEET_COLUMNS, SHEET_TILE = 100, 6, 320
+
+
+class Found(NamedTuple):
+    """A photo's faces. path: the photo's; target: folder and stem of its results."""
+
+    path: Path
+    target: Path
+    faces: list[FacePrediction]
+
+
+def main() -> None:
+    options = parse_predict_options()
+    if options.export:
+        export_run(options)
+        return
+    predictor = Predictor(
+        options.name, options.checkpoints_dir, options.epoch, options.gpu_ids, options.detector, options.steps
+    )
+    print(predictor.device_line)
+    options.output_dir.mkdir(parents=True, exist_ok=True)
+    if options.input.isdecimal() or is_video(Path(options.input)):
+        predict_video(predictor, options)
+    else:
+        predict_photos(predictor, options)
+
+
+def export_run(options: argparse.Namespace) -> None:
+    """Writes a run's network as ONNX."""
+    run = read_run(options.checkpoints_dir / options.name / f"{options.epoch}.pt")
+    options.output_dir.mkdir(parents=True, exist_ok=True)
+    target = options.output_dir / f"{options.name}.onnx"
+    export_network(run, target)
+    print(f"network: {target}, which --name takes in place of a run; from {run.path}")
+
+
+def predict_photos(predictor: Predictor, options: argparse.Namespace) -> None:
+    """Predicts and writes every photo that can be read; says which could not, and where no face was found."""
+    source, stages = Path(options.input), Stages()
+    paths = find_photos(source)
+    found, sheet = [], []
+    for item, photo in predict_each(predictor, options, source, paths, stages):
+        found.append(item)
+        if not options.same_person:
+            write_photo(item, photo, options, stages, sheet)
+    if options.same_person:
+        found = one_person(found, predictor)
+        for item in tqdm(found, desc="write", unit="photo"):
+            write_photo(item, read_photo(item.path).pixels, options, stages, sheet)
+    without = [str(item.path) for item in found if not item.faces]
+    if without:
+        print(f"no face found in {len(without)}: {', '.join(without[:20])}{', ...' if len(without) > 20 else ''}")
+    if len(without) == len(found):
+        raise InputError(f"--input {source}: wanted photos with faces, found none; --boxes says where they are")
+    write_faces_table(options.output_dir / "faces.csv", [(item.path, item.faces) for item in found])
+    save_picture(options.output_dir / "contact_sheet.jpg", mosaic(sheet, min(SHEET_COLUMNS, len(sheet)), SHEET_TILE))
+    print(f"{sum(len(item.faces) for item in found)} faces in {len(found)} of {len(paths)} photos: {options.output_dir}")
+    print(f"each photo: {stages.line(len(found))}")
+
+
+def predict_each(
+    predictor: Predictor, options: argparse.Namespace, source: Path, paths: list[Path], stages: Stages
+) -> Iterator[tuple[Found, np.ndarray]]:
+    """Yields each photo's faces with its pixels; photos that cannot be read are passed over with a message."""
+    boxes = read_boxes(options.boxes) if options.boxes else {}
+    base = source if source.is_dir() else source.parent
+    unknown = sorted(boxes.keys() - {path.relative_to(base).as_posix() for path in paths})
+    if unknown:
+        raise InputError(f"--boxes {options.boxes}: wanted photos of {base}, got {', '.join(unknown[:5])}")
+    names = result_names([path.relative_to(base) for path in paths])
+    for path, name in zip(tqdm(paths, desc="photos", unit="photo"), names, strict=True):
+        try:
+            with stages("read"):
+                photo = read_photo(path)
+                given = read_given_points(path) if options.faces == "given" else None
+        except (InputError, OSError) as error:
+            tqdm.write(f"passed over: {error}")
+            continue
+        camera = predictor.camera(photo.pixels, options.fov, photo.focal_35mm)
+        with stages("find faces"):
+            places = predictor.find(photo.pixels, boxes.get(path.relative_to(base).as_posix()), given)
+        with stages("predict"):
+            faces = predictor.predict(photo.pixels, camera, places[: options.max_faces])
+        yield Found(path, options.output_dir / name, faces), photo.pixels
+
+
+def one_person(found: list[Found], predictor: Predictor) -> list[Found]:
+    """Keeps the largest face of each photo, all with the one shape that their predictions agree on."""
+    found = [item for item in found if item.faces]
+    fused = fuse_identity([item.faces[0] for item in found], predictor.network.constants)
+    return [item._replace(faces=[face]) for item, face in zip(found, fused, strict=True)]
+
+
+def write_photo(
+    item: Found, photo: np.ndarray, options: argparse.Namespace, stages: Stages, sheet: list[np.ndarray]
+) -> None:
+    """Writes what is wanted of a photo (h, w, 3) and adds its tile to the contact sheet."""
+    with stages("write"):
+        if item.faces:
+            item.target.parent.mkdir(parents=True, exist_ok=True)
+            write_prediction(item.target.parent, item.target.name, photo, item.faces, options.want, options.frame)
+        if len(sheet) < SHEET_TILES:
+            picture = overlay_faces(photo, item.faces) if item.faces else photo
+            sheet.append(label(square(picture, SHEET_TILE), item.path.name))
+
+
+def predict_video(predictor: Predictor, options: argparse.Namespace) -> None:
+    """Follows the faces of a video or webcam; Ctrl-C ends it and keeps what was seen so far."""
+    ...
+
+
+if __name__ == "__main__":
+    run_step(main)
