@@ -87,7 +87,9 @@ def predict_photos(predictor: Predictor, options: argparse.Namespace) -> None:
         raise InputError(f"--input {source}: wanted photos with faces, found none; --boxes says where they are")
     write_faces_table(options.output_dir / "faces.csv", [(item.path, item.faces) for item in found])
     save_picture(options.output_dir / "contact_sheet.jpg", mosaic(sheet, min(SHEET_COLUMNS, len(sheet)), SHEET_TILE))
-    print(f"{sum(len(item.faces) for item in found)} faces in {len(found)} of {len(paths)} photos: {options.output_dir}")
+    print(
+        f"{sum(len(item.faces) for item in found)} faces in {len(found)} of {len(paths)} photos: {options.output_dir}"
+    )
     print(f"each photo: {stages.line(len(found))}")
 
 

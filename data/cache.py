@@ -4,7 +4,8 @@ source.json          which data root (path and fingerprint), how it was split, a
 train_list.csv, val_list.csv, test_list.csv
 rejected.csv         the bad samples, each with its reason
 label_mean_std.npz   label_6dof_mean, label_6dof_std (6,), verts_mean (N, 3), verts_basis (K, N, 3),
-                     expression_basis (E, N, 3), landmark_mean (139,), landmark_whitening (139, 139), of the training fold
+                     expression_basis (E, N, 3), landmark_mean (139,), landmark_whitening (139, 139), all of the
+                     training fold
 *.f32                the labels of the three lists, packed: see data/packed_labels.py
 *_images.*           their images, where step01 was asked to pack them: see data/packed_images.py
 topology.npz         template, triangles, keypoints, mirror, projection, image_size (width, height)
@@ -101,8 +102,10 @@ def read_cache(directory: str | Path, root: WcpaRoot) -> Cache:
             arrays = dict(file)
         with np.load(directory / "label_mean_std.npz") as file:
             statistics = LabelStatistics(*(file[name] for name in STATISTICS))
-    except (*BROKEN_ARRAYS, KeyError) as error:
-        raise InputError(f"cache {directory} is damaged, or of another version ({error}); run step01_preparation.py again") from None
+    except BROKEN_ARRAYS as error:
+        raise InputError(
+            f"cache {directory} is damaged, or of another version ({error}); run step01_preparation.py again"
+        ) from None
     if source["fingerprint"] != root.fingerprint():
         raise InputError(
             f"cache {directory} belongs to another data root: wanted {root.root}, got one made from "

@@ -126,8 +126,9 @@ class StatisticsAccumulator:
         meshes = np.array(self.meshes)
         basis = principal_components(meshes, verts_mean, MOST_COMPONENTS)
         _, subjects = np.unique(self.subjects, return_inverse=True)
-        means = [meshes[subjects == subject].mean(axis=0) for subject in range(subjects.max() + 1)]
-        expressions = principal_components(meshes - np.array(means)[subjects], np.zeros(3), MOST_EXPRESSIONS)
+        means = np.array([meshes[subjects == subject].mean(axis=0) for subject in range(subjects.max() + 1)])
+        moves = meshes - means[subjects]
+        expressions = principal_components(moves, np.zeros_like(verts_mean), MOST_EXPRESSIONS)
         landmark_mean = self.landmarks_sum / len(sixes)
         covariance = self.landmarks_products / len(sixes) - np.outer(landmark_mean, landmark_mean)
         whitening = whitening_matrix(covariance)

@@ -33,6 +33,7 @@ BROKEN_ARRAYS = (
     TypeError,
     EOFError,
     RuntimeError,
+    KeyError,
     SyntaxError,
     tokenize.TokenError,
     zipfile.BadZipFile,

@@ -15,7 +15,7 @@ from util.mesh import Topology
 class NetworkConstants:
     """What must be known beside the network. windows: names in data.windows.WINDOWS; window_size: their side in pixels
     topology: of its meshes; projection: (4, 4) and image_size: width and height of the training camera
-    six_mean, six_std: (6,) of the training poses; verts_mean: (N, 3) metres, the mean face
+    six_mean, six_std: (6,) of the training poses; verts_mean: (N, 3) metres, the mean face; expression_basis: (E, N, 3)
     """
 
     windows: tuple[str, ...]
@@ -26,6 +26,7 @@ class NetworkConstants:
     six_mean: np.ndarray
     six_std: np.ndarray
     verts_mean: np.ndarray
+    expression_basis: np.ndarray
 
 
 class Network(Protocol):
@@ -49,6 +50,7 @@ def constants_of(run: TrainedRun, windows: tuple[str, ...]) -> NetworkConstants:
         statistics.six_mean,
         statistics.six_std,
         statistics.verts_mean,
+        statistics.expression_basis,
     )
 
 

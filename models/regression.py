@@ -94,7 +94,8 @@ class RegressionModel(BaseModel):
         self.loss_verts_weight, self.loss_6dof_weight = loss_verts_weight, loss_6dof_weight
         self.branches, features = nn.ModuleDict(), 0
         for window in self.windows:
-            self.branches[window], features = resnet(backbone, initialisation, pooling)
+            # not by the window's name alone: "global" is a word of Python, in which exporters write networks
+            self.branches[f"{window}_window"], features = resnet(backbone, initialisation, pooling)
         # Made only where it is asked for, so that the published model is the published one.
         self.landmark_layers = None
         if read_landmarks:
@@ -130,7 +131,7 @@ class RegressionModel(BaseModel):
 
     def features(self, batch: Batch, window: str) -> torch.Tensor:
         """(B, features) of the window's branch."""
-        return self.branches[window](self.pixels(batch, window))
+        return self.branches[f"{window}_window"](self.pixels(batch, window))
 
     def landmark_features(self, batch: Batch) -> torch.Tensor:
         """(B, features) of the 68 points."""

@@ -5,8 +5,6 @@ images with expressions taken out (authors' answers to its users). Here identity
 meshes say of how one face moves about its mean.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 
 # A vertex's error in a predicted shape, in metres: what moves less than that along an expression is not taken for one.

@@ -151,7 +151,7 @@ def test_shape_components_are_added_to_the_mean():
 def test_published_initialisation():
     model = build("dual_resnet", "published")
     assert isinstance(model, RegressionModel)
-    weights = model.branches["local"].layer3[0].conv1.weight  # 294,912 draws: deviation known to 0.13 %
+    weights = model.branches["local_window"].layer3[0].conv1.weight  # 294,912 draws: deviation known to 0.13 %
     assert weights.std().item() == pytest.approx(0.02, rel=0.01)
     norms = torch.cat([m.weight for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)])
     assert norms.mean().item() == pytest.approx(1, abs=0.002)
