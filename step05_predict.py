@@ -8,15 +8,16 @@ as .mp4 and all frames' faces as .npz (util/video_output.py).
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
-from data.photos import Photo, find_photos, is_video, read_boxes, read_given_points, read_photo, result_names
-from data.videos import open_video
+from data.photos import find_photos, is_video, read_boxes, read_given_points, read_photo, result_names
+from data.videos import Video
 from models.exported import export_network
 from models.loading import read_run
 from options.predict_options import parse_predict_options
@@ -26,10 +27,11 @@ from util.pictures import label, mosaic, save_picture
 from util.prediction import FacePrediction
 from util.prediction_files import write_faces_table, write_prediction
 from util.prediction_pictures import overlay_faces
-from util.predictor import Predictor
+from util.predictor import Predictor, Start
 from util.stages import Stages
 from util.tracking import Tracker
-from util.video_output import VideoOutput, open_window
+from util.video_output import VideoOutput, Window
+from util.views import PhotoCamera
 
 SHEET_TILES, SHEET_COLUMNS, SHEET_TILE = 100, 6, 320
 
@@ -141,7 +143,58 @@ def write_photo(
 
 def predict_video(predictor: Predictor, options: argparse.Namespace) -> None:
     """Follows the faces of a video or webcam; Ctrl-C ends it and keeps what was seen so far."""
-    ...
+    video, stages = Video(options.input), Stages()
+    target = options.output_dir / (f"webcam_{options.input}" if video.webcam else Path(options.input).stem)
+    output, window, tracker = VideoOutput(target, video.rate), webcam_window(video), None
+    frames = tqdm(islice(video.frames(), options.max_frames), total=video.length, desc=video.name, unit="frame")
+    stopped = False
+    try:
+        for frame in frames:
+            tracker = tracker or follow(predictor, predictor.camera(frame, options.fov), options, video.rate)
+            with stages("find and predict"):
+                faces = tracker(frame)
+            with stages("draw"):
+                picture = overlay_faces(frame, list(faces.values()))
+            with stages("write"):
+                output.add(picture, faces)
+            if window is not None and not window.show(picture):
+                break
+    except KeyboardInterrupt:
+        stopped = True
+        print("stopped; what was seen so far is kept")
+    finally:
+        output.close()
+    ended = not stopped and options.max_frames is None
+    if ended and video.length is not None and output.count < video.length:
+        print(f"{video.name}: wanted {video.length} frames, could read {output.count}: it is cut short or damaged")
+    if not output.rows:
+        raise InputError(f"{video.name}: wanted faces, found none in {output.count} frames; overlay: {target}.mp4")
+    each = stages.seconds.total() / output.count
+    print(f"{output.count} frames, {tracker.count} faces, lost {tracker.times_lost} times: {target}.mp4, {target}.npz")
+    print(f"{1 / each:.1f} frames a second; each frame: {stages.line(output.count)}")
+
+
+def follow(predictor: Predictor, camera: PhotoCamera, options: argparse.Namespace, rate: float) -> Tracker:
+    """A tracker of the faces in front of that camera."""
+
+    def look(image: np.ndarray, places: Sequence[np.ndarray]) -> list[FacePrediction | None]:
+        return predictor.step(image, camera, [Start(points, False, "followed") for points in places])
+
+    def find(image: np.ndarray) -> list[FacePrediction]:
+        return predictor.predict(image, camera, predictor.find(image)[: options.max_faces])
+
+    return Tracker(look, find, options.max_faces, 1 / rate, options.smooth)
+
+
+def webcam_window(video: Video) -> Window | None:
+    """A window for a webcam's pictures; none for a video, nor where there is no display, which is said."""
+    if not video.webcam:
+        return None
+    try:
+        return Window(video.name)
+    except InputError as error:
+        print(f"{error}: the overlay goes to the .mp4 alone; Ctrl-C ends")
+        return None
 
 
 if __name__ == "__main__":

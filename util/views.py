@@ -18,7 +18,7 @@ from util.pose import pose_from_6dof
 FILM_DIAGONAL = 43.267
 # Beyond so many deviations of the training poses a face is looked at through a turned and zoomed camera.
 USUAL_DEVIATIONS = 3.0
-# Least distance of a face from the camera, in metres, that pose refinement starts from.
+# Least distance of a face from the camera, in metres, for its pose to be refined.
 NEAREST = 0.02
 # OpenGL's axes to OpenCV's, which has y down and looks along +z.
 FLIP = np.diag([1.0, -1.0, -1.0])
@@ -132,9 +132,9 @@ class View:
 
 def refine_pose(verts: np.ndarray, points: np.ndarray, camera: PhotoCamera, start: np.ndarray) -> np.ndarray:
     """(4, 4) float64 pose whose image points of verts (N, 3) are nearest to points (N, 2) pixels, from a start (4, 4);
-    least squares by Levenberg and Marquardt (OpenCV). Raises InputError where the start reaches behind the camera."""
+    least squares by Levenberg and Marquardt (OpenCV). A start that reaches behind the camera comes back as it is."""
     if transform(verts, start)[:, 2].max() > -NEAREST:
-        raise InputError("pose: wanted a face in front of the camera, got one that reaches behind it")
+        return start
     turn, shift = cv2.Rodrigues(FLIP @ start[:3, :3].T)[0], FLIP @ start[3, :3]
     turn, shift = cv2.solvePnPRefineLM(np.float64(verts), np.float64(points), camera.matrix, None, turn, shift)
     pose = np.eye(4)

@@ -1,0 +1,40 @@
+"""Frames of videos and webcams."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from util.errors import InputError
+
+# Frames a second of a video or webcam that does not say.
+USUAL_RATE = 30.0
+
+
+class Video:
+    """A video file or a webcam. rate: frames a second; length: frames, as the file says, None for a webcam or where it
+    does not say; webcam: whether it is one."""
+
+    def __init__(self, source: str):
+        """source: path, or the number of a webcam. Raises FileNotFoundError, or InputError where it cannot be read."""
+        self.webcam = source.isdecimal()
+        if not self.webcam and not Path(source).is_file():
+            raise FileNotFoundError(f"video {source}: no such file")
+        self.name = f"webcam {source}" if self.webcam else f"video {source}"
+        self.capture = cv2.VideoCapture(int(source) if self.webcam else source)
+        if not self.capture.isOpened():
+            raise InputError(f"{self.name}: cannot be opened; is it there, and of a kind that OpenCV reads?")
+        rate = self.capture.get(cv2.CAP_PROP_FPS)
+        self.rate = rate if 0 < rate < 1000 else USUAL_RATE
+        length = int(self.capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        self.length = length if length > 0 and not self.webcam else None
+
+    def frames(self) -> Iterator[np.ndarray]:
+        """Yields the frames (h, w, 3) uint8 RGB until there is none. Raises InputError where there is not even one."""
+        read, frame = self.capture.read()
+        if not read:
+            raise InputError(f"{self.name}: wanted frames, cannot read one")
+        while read:
+            yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+            read, frame = self.capture.read()

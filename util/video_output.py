@@ -1,0 +1,95 @@
+"""What step05 makes of a video: the overlay as .mp4, and the faces of all frames in one .npz.
+
+<name>.npz: a row for each face of each frame: frame, face (its number, which stays with it), verts (M, N, 3) canonical
+metres, R_t (M, 4, 4), box (M, 4), confidence (M,); and for all: triangles, keypoints, projection (4, 4), image_size,
+frames_per_second.
+"""
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from util.checkpoint import write_whole
+from util.errors import InputError
+from util.prediction import FacePrediction
+
+
+class VideoOutput:
+    """Writes <stem>.mp4 frame by frame, under a temporary name until `close`, and <stem>.npz then.
+
+    path: folder and stem; rate: frames a second.
+    """
+
+    def __init__(self, path: Path, rate: float):
+        self.path, self.rate = path, rate
+        self.temporary = path.with_name(f".{path.name}.{os.getpid()}.part.mp4")
+        self.writer: cv2.VideoWriter | None = None
+        self.rows: list[tuple[int, int, FacePrediction]] = []
+        self.count = 0
+
+    def add(self, picture: np.ndarray, faces: dict[int, FacePrediction]) -> None:
+        """One frame: its overlay (h, w, 3) uint8 RGB and its faces. Raises InputError where it cannot be written."""
+        if self.writer is None:
+            # MPEG-4 part 2, which every build of OpenCV writes; browsers want H.264 and do not play it.
+            code = cv2.VideoWriter.fourcc(*"mp4v")
+            self.writer = cv2.VideoWriter(str(self.temporary), code, self.rate, picture.shape[1::-1])
+            if not self.writer.isOpened():
+                raise InputError(f"{self.path}.mp4: cannot be written")
+        self.writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+        self.rows += [(self.count, number, face) for number, face in faces.items()]
+        self.count += 1
+
+    def close(self) -> None:
+        """Finishes both files; without a frame there are none, without a face only the .mp4."""
+        if self.writer is None:
+            return
+        self.writer.release()
+        os.replace(self.temporary, self.path.with_name(f"{self.path.name}.mp4"))
+        if not self.rows:
+            return
+        frames, numbers, faces = zip(*self.rows, strict=True)
+        first = faces[0]
+        arrays = {
+            "frame": np.array(frames),
+            "face": np.array(numbers),
+            "verts": np.stack([face.verts for face in faces]),
+            "R_t": np.stack([face.R_t for face in faces]),
+            "box": np.stack([face.box for face in faces]),
+            "confidence": np.array([face.confidence for face in faces]),
+            "triangles": first.topology.triangles,
+            "keypoints": first.topology.keypoints,
+            "projection": first.projection,
+            "image_size": np.array(first.image_size),
+            "frames_per_second": np.array(self.rate),
+        }
+        write_whole(self.path.with_name(f"{self.path.name}.npz"), lambda file: np.savez_compressed(file, **arrays))
+
+
+class Window:
+    """A window on the screen. OpenCV's headless wheel has none, so it is Tk's."""
+
+    def __init__(self, title: str):
+        """Raises InputError where there is no display, or no Tk."""
+        try:
+            import tkinter
+
+            self.tkinter, self.root = tkinter, tkinter.Tk()
+        except Exception as error:  # ImportError without Tk, TclError without a display
+            raise InputError(f"no window ({error})") from None
+        self.root.title(title)
+        self.label = tkinter.Label(self.root)
+        self.label.pack()
+
+    def show(self, picture: np.ndarray) -> bool:
+        """Shows (h, w, 3) uint8 RGB; whether the window is still open."""
+        header = f"P6 {picture.shape[1]} {picture.shape[0]} 255\n".encode()
+        try:
+            self.image = self.tkinter.PhotoImage(data=header + picture.tobytes())
+            self.label.configure(image=self.image)
+            self.root.update()
+        except self.tkinter.TclError:
+            return False
+        return True
+
