@@ -1,5 +1,6 @@
 """Image encoders from torchvision, and how their weights are drawn."""
 
+import torch
 import torchvision
 from torch import nn
 
@@ -37,6 +38,39 @@ def resnet(name: str, initialisation: str, pooling: str) -> tuple[nn.Module, int
     if initialisation == "normal":
         network.apply(draw_normal)
     return network, features
+
+
+def encode(network: nn.Module, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """A `resnet`'s last but one maps, (B, channels, S / 16, S / 16), and its features (B, features)."""
+    maps = network.maxpool(network.relu(network.bn1(network.conv1(image))))
+    maps = network.layer3(network.layer2(network.layer1(maps)))
+    return maps, network.fc(torch.flatten(network.avgpool(network.layer4(maps)), 1))
+
+
+class PointLayers(nn.Module):
+    """Finds points in maps (B, channels, h, w): (B, points, 2) from -1 to 1 across them, x and y.
+
+    Each point is the mean of the cells' centres under a probability of its own (integral regression: Sun et al.,
+    ECCV 2018), which knows where it is to a fraction of a cell.
+    """
+
+    def __init__(self, channels: int, points: int):
+        super().__init__()
+        hidden = channels // 2
+        self.layers = nn.Sequential(
+            nn.Conv2d(channels, hidden, 3, padding=1, bias=False),
+            nn.BatchNorm2d(hidden),
+            nn.ReLU(),
+            nn.Conv2d(hidden, points, 1),
+        )
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        heat = self.layers(maps).float()
+        across, down = (
+            (2 * torch.arange(cells, device=heat.device) + 1) / cells - 1 for cells in (heat.shape[3], heat.shape[2])
+        )
+        share = heat.flatten(2).softmax(dim=2).unflatten(2, heat.shape[2:])
+        return torch.stack([share.sum(dim=2) @ across, share.sum(dim=3) @ down], dim=2)
 
 
 def draw_normal(module: nn.Module) -> None:

@@ -71,6 +71,18 @@ class BaseModel(nn.Module):
         points = batch["landmarks68"] @ affine[:, :, :2].transpose(1, 2) + affine[:, None, :, 2]
         return points * (2.0 / batch[window].shape[-1]) - 1.0
 
+    def to_window(self, points: torch.Tensor, batch: Batch, source: str, target: str) -> torch.Tensor:
+        """Points (B, n, 2) from -1 to 1 across one window of the batch, as they lie across another one."""
+        if source == target:
+            return points
+        own, other = (batch[f"{name}_affine"].double() for name in (source, target))
+        pixels = (points.double() + 1) * (batch[source].shape[-1] / 2) - own[:, None, :, 2]
+        (a, b), (c, d) = own[:, :, :2].permute(1, 2, 0)
+        inverse = torch.stack([d, -b, -c, a], dim=1).unflatten(1, (2, 2)) / (a * d - b * c)[:, None, None]
+        pixels = pixels @ inverse.transpose(1, 2)
+        moved = pixels @ other[:, :, :2].transpose(1, 2) + other[:, None, :, 2]
+        return (moved * (2.0 / batch[target].shape[-1]) - 1.0).float()
+
     def whiten_pose(self, batch: Batch) -> torch.Tensor:
         """(B, 6) the batch's 6DoF labels in units of the training labels' deviations."""
         return (pose_to_6dof_tensor(batch["R_t"]) - self.six_mean) / self.six_std

@@ -10,5 +10,5 @@ class DirectModel(RegressionModel):
     windows = ("whole",)
 
     def forward(self, batch: Batch) -> Outputs:
-        features = self.features(batch, "whole")
-        return self.outputs(batch, features, features)
+        maps, features = self.encode(batch, "whole")
+        return self.outputs(batch, maps, features, features)

@@ -10,4 +10,6 @@ class DualResNetModel(RegressionModel):
     windows = ("local", "global")
 
     def forward(self, batch: Batch) -> Outputs:
-        return self.outputs(batch, self.features(batch, "local"), self.features(batch, "global"))
+        maps, shape_features = self.encode(batch, "local")
+        _, six_features = self.encode(batch, "global")
+        return self.outputs(batch, maps, shape_features, six_features)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from models.backbones import RESNETS, draw_normal, resnet
+from models.backbones import RESNETS, PointLayers, draw_normal, encode, resnet
 from models.base_model import BaseModel, Batch, Outputs
 from util.errors import InputError
 from util.landmarks import NUM_NUMBERS, landmark_numbers
@@ -67,8 +67,9 @@ STANDARD = {
 class RegressionModel(BaseModel):
     """One ResNet a window, and linear layers on their features.
 
-    Outputs: "verts" (B, N, 3) decimetres and "6dof" (B, 6) whitened. Where the 68 points are read, too, "pixel_verts"
-    and "pixel_6dof" are the same from the pixels alone, for photos whose points nobody knows.
+    Outputs: "verts" (B, N, 3) decimetres and "6dof" (B, 6) whitened. Where the 68 points are read, too, the model also
+    does without, for photos whose points nobody knows: "found_points" (B, 68, 2) are those that it sees in its first
+    window, from -1 to 1 across it, and "found_verts" and "found_6dof" what it makes of them.
     """
 
     presets: ClassVar = {"standard": STANDARD, "published": PUBLISHED}
@@ -84,14 +85,15 @@ class RegressionModel(BaseModel):
         read_landmarks: bool = True,
         loss_verts_weight: float = 5.0,
         loss_6dof_weight: float = 1.0,
+        loss_points_weight: float = 5.0,
     ):
         super().__init__(statistics)
-        for name, value in (("loss_verts_weight", loss_verts_weight), ("loss_6dof_weight", loss_6dof_weight)):
+        self.weights = {"verts": loss_verts_weight, "6dof": loss_6dof_weight, "points": loss_points_weight}
+        for name, value in self.weights.items():
             if not 0 <= value < math.inf:
-                raise InputError(f"--{name}: wanted a number from 0 up, got {value}")
+                raise InputError(f"--loss_{name}_weight: wanted a number from 0 up, got {value}")
         if shape_components < 0:
             raise InputError(f"--shape_components: wanted 0 or more, got {shape_components}")
-        self.loss_verts_weight, self.loss_6dof_weight = loss_verts_weight, loss_6dof_weight
         self.branches, features = nn.ModuleDict(), 0
         for window in self.windows:
             # not by the window's name alone: "global" is a word of Python, in which exporters write networks
@@ -99,14 +101,16 @@ class RegressionModel(BaseModel):
         # Made only where it is asked for, so that the published model is the published one.
         self.landmark_layers = None
         if read_landmarks:
-            self.landmark_layers = nn.Sequential(
-                nn.BatchNorm1d(NUM_NUMBERS), nn.Linear(NUM_NUMBERS, LANDMARK_FEATURES), nn.ReLU()
+            self.landmark_layers, self.found_landmark_layers = (
+                nn.Sequential(nn.BatchNorm1d(NUM_NUMBERS), nn.Linear(NUM_NUMBERS, LANDMARK_FEATURES), nn.ReLU())
+                for _ in range(2)
             )
+            self.point_layers = PointLayers(self.branches[f"{self.windows[0]}_window"].layer4[0].conv1.in_channels, 68)
         self.components = min(shape_components, len(self.verts_basis))
         extra = NUM_NUMBERS + LANDMARK_FEATURES if read_landmarks else 0
         self.verts_layer, self.six_layer = self.output_layers(features + extra, start)
         if read_landmarks:
-            self.pixel_verts_layer, self.pixel_six_layer = self.output_layers(features, start)
+            self.found_verts_layer, self.found_six_layer = self.output_layers(features + extra, start)
 
     def output_layers(self, features: int, start: str) -> tuple[nn.Linear, nn.Linear]:
         """The layers that make vertices, or their components, and the whitened 6DoF from features."""
@@ -126,21 +130,20 @@ class RegressionModel(BaseModel):
     @classmethod
     def build(cls, options: Mapping[str, Any], topology: Topology, statistics: LabelStatistics) -> "RegressionModel":
         names = ("backbone", "initialisation", "pooling", "start", "shape_components", "read_landmarks")
-        names += ("loss_verts_weight", "loss_6dof_weight")
+        names += ("loss_verts_weight", "loss_6dof_weight", "loss_points_weight")
         return cls(statistics, **{name: options[name] for name in names})
 
-    def features(self, batch: Batch, window: str) -> torch.Tensor:
-        """(B, features) of the window's branch."""
-        return self.branches[f"{window}_window"](self.pixels(batch, window))
+    def encode(self, batch: Batch, window: str) -> tuple[torch.Tensor, torch.Tensor]:
+        """Maps and features of the window's branch, see models.backbones.encode."""
+        return encode(self.branches[f"{window}_window"], self.pixels(batch, window))
 
-    def landmark_features(self, batch: Batch) -> torch.Tensor:
-        """(B, features) of the 68 points."""
-        # the last window shows the whole image
-        numbers = landmark_numbers(self.window_landmarks(batch, self.windows[-1]))
+    def landmark_features(self, points: torch.Tensor, layers: nn.Module) -> torch.Tensor:
+        """(B, features) of 68 points (B, 68, 2) in the last window, which shows the whole image, from -1 to 1."""
+        numbers = landmark_numbers(points)
         # Turning the head moves all points together, and plain layers see that at once; what tells one face from
         # another moves them little, and is seen best with the common part taken out.
         whitened = (numbers - self.landmark_mean) @ self.landmark_whitening
-        return torch.cat([whitened, self.landmark_layers(numbers)], dim=1)
+        return torch.cat([whitened, layers(numbers)], dim=1)
 
     @staticmethod
     def add_options(group: argparse._ArgumentGroup) -> None:
@@ -178,17 +181,30 @@ class RegressionModel(BaseModel):
         )
         group.add_argument("--loss_verts_weight", type=float, default=5.0, help="weight of the vertices' L1 loss")
         group.add_argument("--loss_6dof_weight", type=float, default=1.0, help="weight of the whitened 6DoF's L1 loss")
+        group.add_argument(
+            "--loss_points_weight",
+            type=float,
+            default=5.0,
+            help="weight of the L1 loss of the 68 points that are found in the first window, in half sides of it",
+        )
 
-    def outputs(self, batch: Batch, shape_features: torch.Tensor, six_features: torch.Tensor) -> Outputs:
-        """The output layers on the branches' features (B, features)."""
+    def outputs(
+        self, batch: Batch, maps: torch.Tensor, shape_features: torch.Tensor, six_features: torch.Tensor
+    ) -> Outputs:
+        """The output layers on the first window's maps and the branches' features (B, features)."""
         if self.landmark_layers is None:
             return {"verts": self.vertices(self.verts_layer(shape_features)), "6dof": self.six_layer(six_features)}
-        points = self.landmark_features(batch)
+        points = self.landmark_features(self.window_landmarks(batch, self.windows[-1]), self.landmark_layers)
+        found_points = self.point_layers(maps)
+        # Points are to lie where they are seen, and not where they would make up for what else goes wrong.
+        moved = self.to_window(found_points.detach(), batch, self.windows[0], self.windows[-1])
+        found = self.landmark_features(moved, self.found_landmark_layers)
         return {
             "verts": self.vertices(self.verts_layer(torch.cat([shape_features, points], dim=1))),
             "6dof": self.six_layer(torch.cat([six_features, points], dim=1)),
-            "pixel_verts": self.vertices(self.pixel_verts_layer(shape_features)),
-            "pixel_6dof": self.pixel_six_layer(six_features),
+            "found_points": found_points,
+            "found_verts": self.vertices(self.found_verts_layer(torch.cat([shape_features, found], dim=1))),
+            "found_6dof": self.found_six_layer(torch.cat([six_features, found], dim=1)),
         }
 
     def vertices(self, numbers: torch.Tensor) -> torch.Tensor:
@@ -201,17 +217,19 @@ class RegressionModel(BaseModel):
         return numbers.unflatten(1, self.verts_mean.shape)
 
     def losses(self, outputs: Outputs, batch: Batch) -> dict[str, torch.Tensor]:
-        verts, six = batch["verts"] * DECIMETRES, self.whiten_pose(batch)
+        targets = {"verts": batch["verts"] * DECIMETRES, "6dof": self.whiten_pose(batch)}
+        if "found_points" in outputs:
+            targets["points"] = self.window_landmarks(batch, self.windows[0])
         losses = {}
         for name, output in outputs.items():
-            target, weight = (verts, self.loss_verts_weight) if "verts" in name else (six, self.loss_6dof_weight)
-            losses[name] = weight * functional.l1_loss(output.float(), target)
+            kind = name.removeprefix("found_")
+            losses[name] = self.weights[kind] * functional.l1_loss(output.float(), targets[kind])
         return losses
 
     def reconstruct(self, outputs: Outputs, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         verts, six = outputs["verts"], outputs["6dof"].float()
-        if "landmarks_known" in batch and "pixel_verts" in outputs:
+        if "landmarks_known" in batch and "found_verts" in outputs:
             known = batch["landmarks_known"]
-            verts = torch.where(known[:, None, None], verts, outputs["pixel_verts"])
-            six = torch.where(known[:, None], six, outputs["pixel_6dof"].float())
+            verts = torch.where(known[:, None, None], verts, outputs["found_verts"])
+            six = torch.where(known[:, None], six, outputs["found_6dof"].float())
         return verts / DECIMETRES, self.pose(six)
