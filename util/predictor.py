@@ -95,9 +95,7 @@ class Predictor:
         height, width = image.shape[:2]
         return camera_from_fov(fov or self.fov or self.training.camera.fov, width, height)
 
-    def find(
-        self, image: np.ndarray, boxes: np.ndarray | None = None, points: np.ndarray | None = None
-    ) -> list[Start]:
+    def find(self, image: np.ndarray, boxes: np.ndarray | None = None, points: np.ndarray | None = None) -> list[Start]:
         """Where the faces are sought: at the given points or boxes, else where they are detected; largest first."""
         if points is not None:
             points = np.float64(points)

@@ -92,4 +92,3 @@ class Window:
         except self.tkinter.TclError:
             return False
         return True
-

@@ -7,46 +7,10 @@ import torch
 from models import MODELS, get_model_class
 from models.mean_face import MeanFace
 from models.regression import RegressionModel
-from options.train_options import build_parser
-from util.mesh import Topology
+from tests.models.tiny import BATCH, NUM_VERTICES, SIZE, STATISTICS, build, make_batch
 from util.pose import pose_from_6dof
-from util.statistics import LabelStatistics
 
-NUM_VERTICES, BATCH, SIZE = 30, 2, 32
-RANDOM = np.random.default_rng(0)
-STATISTICS = LabelStatistics(
-    np.float32([0.1, -0.1, 0.05, 0.01, -0.02, -0.5]),
-    np.float32([0.3, 0.3, 0.1, 0.02, 0.05, 0.06]),
-    RANDOM.normal(0, 0.05, (NUM_VERTICES, 3)).astype(np.float32),
-    RANDOM.normal(0, 0.002, (10, NUM_VERTICES, 3)).astype(np.float32),
-    np.zeros((0, NUM_VERTICES, 3), np.float32),
-    np.zeros(139, np.float32),
-    np.eye(139, dtype=np.float32),
-)
-TOPOLOGY = Topology(
-    STATISTICS.verts_mean, np.int32([[0, 1, 2]]), np.zeros(68, np.int64), np.arange(NUM_VERTICES, dtype=np.int64)
-)
 CASES = [(name, preset) for name in sorted(MODELS) for preset in sorted(MODELS[name].presets)]
-
-
-def build(name, preset="standard"):
-    options = vars(build_parser(name, preset).parse_args(["--data_root", "x"]))
-    torch.manual_seed(0)
-    return MODELS[name].build(options, TOPOLOGY, STATISTICS)
-
-
-def make_batch(model):
-    random = np.random.default_rng(1)
-    windows = {
-        name: torch.from_numpy(random.integers(0, 256, (BATCH, 3, SIZE, SIZE), dtype=np.uint8))
-        for name in model.windows
-    }
-    affines = {f"{name}_affine": torch.eye(3)[:2].repeat(BATCH, 1, 1) for name in model.windows}
-    poses = pose_from_6dof(STATISTICS.six_mean + random.normal(0, 0.1, (BATCH, 6))).astype(np.float32)
-    verts = STATISTICS.verts_mean + random.normal(0, 0.01, (BATCH, NUM_VERTICES, 3)).astype(np.float32)
-    labels = {"verts": torch.from_numpy(verts.astype(np.float32)), "R_t": torch.from_numpy(poses)}
-    labels["landmarks68"] = torch.from_numpy(random.uniform(0, SIZE, (BATCH, 68, 2)).astype(np.float32))
-    return {**windows, **affines, **labels, "index": torch.arange(BATCH)}
 
 
 @pytest.mark.parametrize(("name", "preset"), CASES)
