@@ -20,8 +20,11 @@ ALLOWED = {
     "util": ("util",),
     "Sim3DR": ("Sim3DR",),
 }
-# util/predictor.py is the Python side of a step, and like the steps imported by none of these
-EXTRA = {"util/pictures.py": ("Sim3DR",), "util/predictor.py": ("data", "models")}
+# Pictures are drawn by the rasterizer; the predictor is the Python side of a step, and stands above the house as they do.
+EXTRA = {
+    **{f"util/{name}.py": ("Sim3DR",) for name in ("pictures", "prediction_pictures", "scene", "textures")},
+    "util/predictor.py": ("data", "models"),
+}
 
 
 def imported(path: Path) -> set[str]:

@@ -87,6 +87,21 @@ def color_map(values: np.ndarray, highest: float) -> np.ndarray:
     return cv2.applyColorMap(levels.reshape(-1, 1), cv2.COLORMAP_TURBO)[:, 0, ::-1].reshape(*values.shape, 3) / 255.0
 
 
+def draw_scale(picture: np.ndarray, texts: list[str]) -> None:
+    """Draws the colours of `color_map`, the highest at the top, with evenly spaced texts, along the right of a
+    picture (h, w, 3) uint8 RGB."""
+    height, width = picture.shape[:2]
+    unit = min(height, width) / 512
+    top, right, thickness = round(40 * unit), width - round(26 * unit), max(1, round(unit))
+    ramp = color_map(np.linspace(1, 0, height - 2 * top), 1.0)
+    left = right - max(1, round(16 * unit))
+    picture[top : height - top, left:right] = np.rint(ramp[:, None] * 255)
+    for text, row in zip(texts, np.linspace(top, height - top, len(texts)), strict=True):
+        (text_width, _), _ = cv2.getTextSize(text, FONT, 0.45 * unit, thickness)
+        place = round(left - 6 * unit) - text_width, round(row + 4 * unit)
+        cv2.putText(picture, text, place, FONT, 0.45 * unit, (255, 255, 255), thickness, cv2.LINE_AA)
+
+
 def error_map(
     errors: np.ndarray, topology: Topology, highest: float, title: str = "mean error, mm", size: int = 512
 ) -> np.ndarray:
@@ -100,14 +115,11 @@ def error_map(
     screen = np.stack([screen[:, 0] + 0.46 * size, size / 2 - screen[:, 1], screen[:, 2]], axis=1).astype(np.float32)
     background = np.full((size, size, 3), 32, dtype=np.uint8)
     picture = rasterize(screen, topology.triangles, color_map(errors, highest).astype(np.float32), bg=background)
-    ramp = color_map(np.linspace(highest, 0, size - 80), highest)
-    picture[40 : size - 40, -42:-26] = np.rint(ramp[:, None] * 255)
-    for value, row in (highest, 40), (highest / 2, size // 2), (0, size - 40):
-        cv2.putText(picture, f"{value:.1f}", (size - 86, row + 4), FONT, 0.45, (255, 255, 255), 1, cv2.LINE_AA)
+    draw_scale(picture, [f"{value:.1f}" for value in (highest, highest / 2, 0)])
     return label(picture, title)
 
 
 def save_picture(path: Path, image: np.ndarray) -> None:
-    """Writes (h, w, 3) uint8 RGB as the kind of file that the name's ending says."""
-    _, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    """Writes (h, w, 3) uint8 RGB, or (h, w) grey, uint8 or uint16, as the kind of file that the name's ending says."""
+    _, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image)
     write_whole(path, lambda file: file.write(data.tobytes()))
