@@ -20,9 +20,9 @@ ALLOWED = {
     "util": ("util",),
     "Sim3DR": ("Sim3DR",),
 }
-# Pictures are drawn by the rasterizer; the predictor is the Python side of a step, and stands above the house as they do.
+# Pictures are drawn by the rasterizer; the predictor is the Python side of a step, and stands where the steps do.
 EXTRA = {
-    **{f"util/{name}.py": ("Sim3DR",) for name in ("pictures", "prediction_pictures", "scene", "textures")},
+    **{f"util/{name}.py": ("Sim3DR",) for name in ("pictures", "prediction_pictures", "textures")},
     "util/predictor.py": ("data", "models"),
 }
 

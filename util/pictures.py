@@ -8,6 +8,7 @@ import numpy as np
 from Sim3DR import RenderPipeline, rasterize
 from util.camera import screen_vertices, transform
 from util.checkpoint import write_whole
+from util.errors import InputError
 from util.landmarks import CHAINS_68
 from util.mesh import Topology
 
@@ -120,6 +121,10 @@ def error_map(
 
 
 def save_picture(path: Path, image: np.ndarray) -> None:
-    """Writes (h, w, 3) uint8 RGB, or (h, w) grey, uint8 or uint16, as the kind of file that the name's ending says."""
-    _, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image)
+    """Writes (h, w, 3) uint8 RGB, or (h, w) grey, uint8 or uint16, as the kind of file that the name's ending says.
+
+    Raises InputError where the picture is too large for that, as beyond 65,500 pixels for JPEG."""
+    done, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image)
+    if not done:
+        raise InputError(f"{path}: wanted a picture that such a file can hold, got {image.shape[1]}x{image.shape[0]}")
     write_whole(path, lambda file: file.write(data.tobytes()))

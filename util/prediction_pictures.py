@@ -89,8 +89,8 @@ def pose_picture(photo: np.ndarray, faces: list[FacePrediction]) -> np.ndarray:
 
 
 def pose_box(face: FacePrediction) -> np.ndarray:
-    """(8, 3) canonical metres: the corners of `pose_picture`'s box, the rear ones, then the front ones, each from -x, -y
-    on counter-clockwise."""
+    """(8, 3) canonical metres: the corners of `pose_picture`'s box, rear, then front, each from -x, -y on
+    counter-clockwise."""
     points = face.verts[face.topology.keypoints].astype(np.float64)
     half = np.sqrt(2) / 3 * np.ptp(points[:, :2], axis=0).max()
     front = CORNERS[:, 2:] * half * 4 / 3
@@ -134,8 +134,8 @@ def colored_depth(depth: np.ndarray) -> np.ndarray:
 
 
 def normals_picture(photo: np.ndarray, scene: Scene, faces: list[FacePrediction]) -> np.ndarray:
-    """(h, w, 3) uint8 RGB: 255 (n + 1) / 2 of the unit normals n in camera space, x to the right, y up, z to the camera,
-    as normal maps have them; black where there is no face."""
+    """(h, w, 3) uint8 RGB: 255 (n + 1) / 2 of the unit normals n in camera space, x to the right, y up, z to the
+    camera, as normal maps have them; black where there is no face."""
     normals = [get_normal(face.camera_verts, face.topology.triangles) for face in faces]
     normals = np.concatenate([np.zeros((0, 3), np.float32), *normals])
     picture = np.zeros_like(photo)

@@ -52,7 +52,7 @@ def vertex_colors(photo: np.ndarray, scene: Scene, faces: list[FacePrediction]) 
 
 
 def _nearest_on_mesh(face: FacePrediction, targets: np.ndarray) -> np.ndarray:
-    """(N,) which of the target vertices is nearest to each vertex along the edges; any one where none can be reached."""
+    """(N,) which target vertex is the nearest to each vertex along the edges; the first where none can be reached."""
     triangles, count = face.topology.triangles, len(face.verts)
     start, end = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]]).T
     lengths = np.linalg.norm(face.verts[start] - face.verts[end], axis=1)
@@ -84,7 +84,9 @@ def face_texture(
     from_mirror = (1 - trust) * trust[:, ::-1]
     weight = trust + from_mirror
     colors = trust[..., None] * texels + from_mirror[..., None] * texels[:, ::-1]
-    filled = _filled(colors.astype(np.float32), weight.astype(np.float32)) if weight.any() else np.full_like(colors, GREY)
+    filled = (
+        _filled(colors.astype(np.float32), weight.astype(np.float32)) if weight.any() else np.full_like(colors, GREY)
+    )
     return Texture(np.rint(filled).astype(np.uint8), seen)
 
 
