@@ -104,18 +104,13 @@ def write_obj(path: str | Path, vertices: np.ndarray, triangles: np.ndarray) -> 
         file.write(obj_text(vertices, triangles))
 
 
-def obj_text(
-    vertices: np.ndarray, triangles: np.ndarray, colors: np.ndarray | None = None, uv: np.ndarray | None = None
-) -> str:
+def obj_text(vertices: np.ndarray, triangles: np.ndarray, colors: np.ndarray | None = None) -> str:
     """A mesh as the text of a Wavefront .obj.
 
     vertices: (N, 3) metres, six decimals are micrometres; triangles: (F, 3), 0-based; colors: (N, 3) uint8 RGB, written
-    behind each vertex as 0..1, as most programs read them; uv: (N, 2) texture coordinates, v up.
+    behind each vertex as 0..1, where most programs look for them.
     """
     tails = [""] * len(vertices) if colors is None else [f" {r:.4f} {g:.4f} {b:.4f}" for r, g, b in colors / 255]
     lines = [f"v {x:.6f} {y:.6f} {z:.6f}{tail}\n" for (x, y, z), tail in zip(vertices, tails, strict=True)]
-    corners = np.asarray(triangles) + 1
-    if uv is None:
-        return "".join([*lines, *(f"f {a} {b} {c}\n" for a, b, c in corners)])
-    lines += [f"vt {u:.6f} {v:.6f}\n" for u, v in uv]
-    return "".join([*lines, *(f"f {a}/{a} {b}/{b} {c}/{c}\n" for a, b, c in corners)])
+    lines += [f"f {a} {b} {c}\n" for a, b, c in np.asarray(triangles) + 1]
+    return "".join(lines)

@@ -204,7 +204,7 @@ def _pncc(work: Prediction) -> Contents:
 def _mesh(work: Prediction) -> Contents:
     for index, (face, (colors, _)) in enumerate(zip(work.faces, work.colors, strict=True)):
         vertices, triangles = work.vertices(face), face.topology.triangles
-        yield f"_{index}.obj", obj_text(vertices, triangles, colors, work.uv).encode()
+        yield f"_{index}.obj", obj_text(vertices, triangles, colors).encode()
         yield f"_{index}.ply", ply_bytes(vertices, triangles, colors)
 
 

@@ -29,23 +29,25 @@ class Texture(NamedTuple):
 def vertex_colors(photo: np.ndarray, scene: Scene, faces: list[FacePrediction]) -> list[tuple[np.ndarray, np.ndarray]]:
     """For each face colors (N, 3) uint8 RGB and seen (N,) bool.
 
-    A vertex that the photo (h, w, 3) shows, past all faces of the scene, has the bilinear colour there. A hidden one
-    has that of its mirror vertex where that is seen, else that of the seen vertex nearest along the mesh's edges; of a
-    face that is not seen at all, grey.
+    seen: whether the photo (h, w, 3) shows the vertex, past all faces of the scene. One that it shows well has the
+    bilinear colour there; one that is hidden, or whose surface turns so far away that the photo may show what lies
+    behind, has that of its mirror vertex if that is shown well, else that of the well shown vertex nearest along the
+    mesh's edges. A face that is not seen at all is grey.
     """
     seen_in_scene = vertex_visibility(scene.screen, scene.triangles, *photo.shape[:2], scene.distance)
     colored = []
     for face, rows in zip(faces, scene.vertex_slices, strict=True):
         seen, mirror = seen_in_scene[rows], face.topology.mirror
         x, y, _ = scene.screen[rows].T
+        well = seen & (_cosines(face) > (TURNED_AWAY + FULL_VIEW) / 2)
+        well = well if well.any() else seen
         colors = np.full((len(seen), 3), GREY, np.uint8)
         for channel in range(3):
-            values = map_coordinates(photo[..., channel], [y[seen], x[seen]], np.float32, order=1, mode="nearest")
-            colors[seen, channel] = np.rint(values)
-        sources = np.where(seen, np.arange(len(seen)), np.where(seen[mirror], mirror, -1))
-        if seen.any():
-            lost = sources < 0
-            sources[lost] = _nearest_on_mesh(face, np.flatnonzero(seen))[lost]
+            values = map_coordinates(photo[..., channel], [y[well], x[well]], np.float32, order=1, mode="nearest")
+            colors[well, channel] = np.rint(values)
+        if well.any():
+            sources = np.where(well, np.arange(len(well)), mirror)
+            sources = np.where(well[sources], sources, _nearest_on_mesh(face, np.flatnonzero(well)))
             colors = colors[sources]
         colored.append((colors, seen))
     return colored
@@ -56,7 +58,6 @@ def _nearest_on_mesh(face: FacePrediction, targets: np.ndarray) -> np.ndarray:
     triangles, count = face.topology.triangles, len(face.verts)
     start, end = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]]).T
     lengths = np.linalg.norm(face.verts[start] - face.verts[end], axis=1)
-    # an edge of two triangles comes twice: its length counts twice then, as nearly everywhere
     graph = coo_matrix((lengths, (start, end)), (count, count)).tocsr()
     _, _, sources = dijkstra(graph, directed=False, indices=targets, min_only=True, return_predecessors=True)
     return np.where(sources >= 0, sources, targets[0])
@@ -79,7 +80,8 @@ def face_texture(
     chart = np.concatenate([uv, np.zeros((1, 2), uv.dtype)])
     texels, seen = unwrap_texture(photo, scene.screen, scene.triangles, chart, size, size, scene.distance, uv_triangles)
     inside = cv2.distanceTransform(seen.astype(np.uint8), cv2.DIST_L2, 3) / (SEAM * size)
-    facing = (_facing(faces[index], uv, size) - TURNED_AWAY) / (FULL_VIEW - TURNED_AWAY)
+    cosine = _on_chart(_cosines(faces[index]), faces[index].topology.triangles, uv, size)
+    facing = (cosine - TURNED_AWAY) / (FULL_VIEW - TURNED_AWAY)
     trust = np.clip(facing, 0, 1) * np.clip(inside, 0, 1)
     from_mirror = (1 - trust) * trust[:, ::-1]
     weight = trust + from_mirror
@@ -90,12 +92,16 @@ def face_texture(
     return Texture(np.rint(filled).astype(np.uint8), seen)
 
 
-def _facing(face: FacePrediction, uv: np.ndarray, size: int) -> np.ndarray:
-    """(size, size) cosine of the angle between surface and camera at each texel."""
-    points, triangles = face.camera_verts, face.topology.triangles
-    cosine = -(get_normal(points, triangles) * points).sum(axis=1) / np.linalg.norm(points, axis=1)
+def _cosines(face: FacePrediction) -> np.ndarray:
+    """(N,) cosine of the angle between the normal at each vertex and the direction to the camera."""
+    points = face.camera_verts
+    return -(get_normal(points, face.topology.triangles) * points).sum(axis=1) / np.linalg.norm(points, axis=1)
+
+
+def _on_chart(values: np.ndarray, triangles: np.ndarray, uv: np.ndarray, size: int) -> np.ndarray:
+    """(size, size) values of vertices (N,) at each texel of a chart uv (N, 2), 0 outside."""
     flat = np.column_stack([uv[:, 0] * size - 0.5, (1 - uv[:, 1]) * size - 0.5, np.zeros(len(uv))])
-    return interpolate(rasterize_buffers(flat, triangles, size, size), triangles, cosine[:, None])[..., 0]
+    return interpolate(rasterize_buffers(flat, triangles, size, size), triangles, values[:, None])[..., 0]
 
 
 def _filled(colors: np.ndarray, weight: np.ndarray) -> np.ndarray:
