@@ -7,7 +7,8 @@ meshes say of how one face moves about its mean.
 
 import numpy as np
 
-# A vertex's error in a predicted shape, in metres: what moves less than that along an expression is not taken for one.
+# How far predicted shapes may be off along an expression, in metres a vertex: an expression that moves vertices by as
+# much is taken for half of what is seen of it.
 SHAPE_NOISE = 0.001
 
 
@@ -24,10 +25,10 @@ def fuse_shapes(
     verts, weights = np.asarray(verts, np.float64), np.asarray(weights, np.float64) / np.sum(weights)
     mean = np.tensordot(weights, verts, 1)
     aligned = np.stack([align_rigidly(shape, mean) for shape in verts])
-    directions = expression_basis.reshape(len(expression_basis), -1).astype(np.float64)
+    directions = expression_basis.reshape(len(expression_basis), mean.size).astype(np.float64)
     variances = (directions**2).sum(axis=1)
     # coefficients in units of the expressions' deviations
-    found = (aligned - verts_mean).reshape(len(verts), -1) @ directions.T / (variances + SHAPE_NOISE**2 * mean.size)
+    found = (aligned - verts_mean).reshape(len(verts), -1) @ directions.T / (variances + SHAPE_NOISE**2 * len(mean))
     expressions = (found @ directions).reshape(verts.shape)
     identity = np.tensordot(weights, aligned - expressions, 1)
     return identity + expressions

@@ -17,15 +17,15 @@ FARTHEST_MOVE = 0.35
 LONGEST_UNSEEN = 90
 # ... and forgotten after so many frames without one that could be it.
 LONGEST_LOST = 30
-# Boxes that overlap by so much of their union are one face's.
-SAME_FACE = 0.25
+# Boxes that overlap by so much of their union are one face's; and two faces that do are one.
+SAME_FACE, SAME_PLACE = 0.25, 0.6
 
 # (min_cutoff Hz, beta Hz per unit a second). Standing still, both pass little above 1.5 Hz. A head that turns by a
 # radian a second, or moves by a tenth of a metre, is followed at some 8 Hz; so are lips that move 0.1 m/s.
 ANGLE_FILTER, PLACE_FILTER, SHAPE_FILTER = (1.5, 7.0), (1.5, 70.0), (1.5, 70.0)
 
 
-@dataclass
+@dataclass(eq=False)
 class Track:
     """One face of a video. face: as last seen, unsmoothed; unseen: frames since the detector saw it; lost: frames since
     anybody did."""
@@ -87,6 +87,9 @@ class Tracker:
                 track.unseen = 0
                 if track.lost:
                     track.face, track.lost, track.filters = face, 0, []
+                # another one that was followed to the same face
+                self.tracks = [other for other in self.tracks if other not in free or not same_place(other, track)]
+                free = [other for other in free if other in self.tracks]
             elif sum(not track.lost for track in self.tracks) < self.max_faces:
                 self.tracks.append(Track(self.count, face))
                 self.count += 1
@@ -101,6 +104,11 @@ class Tracker:
         parts = six[:3], six[3:], track.face.verts
         angles, place, verts = (smooth(part, self.seconds) for smooth, part in zip(track.filters, parts, strict=True))
         return replace(track.face, R_t=pose_from_6dof(np.concatenate([angles, place])), verts=np.float32(verts))
+
+
+def same_place(first: Track, second: Track) -> bool:
+    """Whether two faces lie on each other."""
+    return overlap(points_box(first.face), points_box(second.face)) > SAME_PLACE
 
 
 def points_box(face: FacePrediction) -> np.ndarray:
