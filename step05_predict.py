@@ -8,6 +8,7 @@ as .mp4 and all frames' faces as .npz (util/video_output.py).
 """
 
 import argparse
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -16,24 +17,26 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from data.photos import find_photos, is_video, read_boxes, read_given_points, read_photo, result_names
+from data.photos import find_photos, is_video, read_boxes, read_given_points, read_photo
 from data.videos import Video
 from models.exported import export_network
 from models.loading import read_run
 from options.predict_options import parse_predict_options
 from util.errors import InputError, run_step
-from util.identity import fuse_identity
-from util.pictures import label, mosaic, save_picture
+from util.pictures import fit_square, label, mosaic, save_picture
 from util.prediction import FacePrediction
-from util.prediction_files import write_faces_table, write_prediction
-from util.prediction_pictures import overlay_faces
+from util.prediction_files import Prediction, write_faces_table, write_prediction
+from util.prediction_pictures import overlay_picture
 from util.predictor import Predictor, Start
+from util.scene import join_faces
 from util.stages import Stages
 from util.tracking import Tracker
+from util.uv import uv_layout
 from util.video_output import VideoOutput, Window
 from util.views import PhotoCamera
 
 SHEET_TILES, SHEET_COLUMNS, SHEET_TILE = 100, 6, 320
+TEXTURE_SIZE = 512
 
 
 class Found(NamedTuple):
@@ -73,26 +76,27 @@ def predict_photos(predictor: Predictor, options: argparse.Namespace) -> None:
     """Predicts and writes every photo that can be read; says which could not, and where no face was found."""
     source, stages = Path(options.input), Stages()
     paths = find_photos(source)
-    found, sheet = [], []
+    output = PhotoOutput(options, uv_layout(predictor.network.constants.topology), stages)
+    found = []
     for item, photo in predict_each(predictor, options, source, paths, stages):
         found.append(item)
         if not options.same_person:
-            write_photo(item, photo, options, stages, sheet)
+            output.add(item, photo)
     if options.same_person:
         found = one_person(found, predictor)
         for item in tqdm(found, desc="write", unit="photo"):
-            write_photo(item, read_photo(item.path).pixels, options, stages, sheet)
+            output.add(item, read_photo(item.path).pixels)
     without = [str(item.path) for item in found if not item.faces]
     if without:
         print(f"no face found in {len(without)}: {', '.join(without[:20])}{', ...' if len(without) > 20 else ''}")
     if len(without) == len(found):
         raise InputError(f"--input {source}: wanted photos with faces, found none; --boxes says where they are")
     write_faces_table(options.output_dir / "faces.csv", [(item.path, item.faces) for item in found])
-    save_picture(options.output_dir / "contact_sheet.jpg", mosaic(sheet, min(SHEET_COLUMNS, len(sheet)), SHEET_TILE))
+    output.write_sheet(options.output_dir / "contact_sheet.jpg")
     print(
         f"{sum(len(item.faces) for item in found)} faces in {len(found)} of {len(paths)} photos: {options.output_dir}"
     )
-    print(f"each photo: {stages.line(len(found))}")
+    print(f"a photo: {stages.line(len(found))}")
 
 
 def predict_each(
@@ -124,21 +128,38 @@ def predict_each(
 def one_person(found: list[Found], predictor: Predictor) -> list[Found]:
     """Keeps the largest face of each photo, all with the one shape that their predictions agree on."""
     found = [item for item in found if item.faces]
-    fused = fuse_identity([item.faces[0] for item in found], predictor.network.constants)
+    fused = predictor.fuse([item.faces[0] for item in found]) if found else []
     return [item._replace(faces=[face]) for item, face in zip(found, fused, strict=True)]
 
 
-def write_photo(
-    item: Found, photo: np.ndarray, options: argparse.Namespace, stages: Stages, sheet: list[np.ndarray]
-) -> None:
-    """Writes what is wanted of a photo (h, w, 3) and adds its tile to the contact sheet."""
-    with stages("write"):
-        if item.faces:
-            item.target.parent.mkdir(parents=True, exist_ok=True)
-            write_prediction(item.target.parent, item.target.name, photo, item.faces, options.want, options.frame)
-        if len(sheet) < SHEET_TILES:
-            picture = overlay_faces(photo, item.faces) if item.faces else photo
-            sheet.append(label(square(picture, SHEET_TILE), item.path.name))
+class PhotoOutput:
+    """Writes what is wanted of photos, and their contact sheet. chart: (N, 2) of the topology, see util.uv."""
+
+    def __init__(self, options: argparse.Namespace, chart: np.ndarray, stages: Stages):
+        self.options, self.chart, self.stages = options, chart, stages
+        self.sheet: list[np.ndarray] = []
+
+    def add(self, item: Found, photo: np.ndarray) -> None:
+        """Writes a photo (h, w, 3) with its faces."""
+        prediction = Prediction(photo, item.faces, self.chart, self.options.frame, TEXTURE_SIZE)
+        with self.stages("write"):
+            if item.faces:
+                item.target.parent.mkdir(parents=True, exist_ok=True)
+                write_prediction(item.target.parent, item.target.name, prediction, set(self.options.want))
+            if len(self.sheet) < SHEET_TILES:
+                picture = overlay_picture(photo, prediction.scene, item.faces)
+                self.sheet.append(label(fit_square(picture, SHEET_TILE), item.path.name))
+
+    def write_sheet(self, path: Path) -> None:
+        """Writes the overlays of the first SHEET_TILES photos."""
+        save_picture(path, mosaic(self.sheet, min(SHEET_COLUMNS, len(self.sheet)), SHEET_TILE))
+
+
+def result_names(photos: list[Path]) -> list[Path]:
+    """What the results of photos are called: as the photo without its ending, but with it where two photos of a folder
+    differ in nothing else."""
+    times = Counter(photo.with_suffix("") for photo in photos)
+    return [photo if times[photo.with_suffix("")] > 1 else photo.with_suffix("") for photo in photos]
 
 
 def predict_video(predictor: Predictor, options: argparse.Namespace) -> None:
@@ -154,7 +175,7 @@ def predict_video(predictor: Predictor, options: argparse.Namespace) -> None:
             with stages("find and predict"):
                 faces = tracker(frame)
             with stages("draw"):
-                picture = overlay_faces(frame, list(faces.values()))
+                picture = overlay_picture(frame, join_faces(frame, list(faces.values())), list(faces.values()))
             with stages("write"):
                 output.add(picture, faces)
             if window is not None and not window.show(picture):

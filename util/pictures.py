@@ -82,6 +82,18 @@ def mosaic(images: list[np.ndarray], columns: int, tile: int) -> np.ndarray:
     return picture
 
 
+def fit_square(image: np.ndarray, side: int) -> np.ndarray:
+    """(side, side, 3): the whole image in the middle of black, as large as fits."""
+    height, width = image.shape[:2]
+    scale = side / max(width, height)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    shrunk = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    picture = np.zeros((side, side, 3), np.uint8)
+    left, top = (side - size[0]) // 2, (side - size[1]) // 2
+    picture[top : top + size[1], left : left + size[0]] = shrunk
+    return picture
+
+
 def color_map(values: np.ndarray, highest: float) -> np.ndarray:
     """(..., 3) float32 RGB in 0..1 of values 0..highest, blue to red (turbo)."""
     levels = np.clip(values / highest * 255, 0, 255).astype(np.uint8)

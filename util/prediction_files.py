@@ -28,6 +28,7 @@ MATLAB does.
 A point with z <= 0 is behind the camera: its x and y mean nothing.
 """
 
+import csv
 import io
 from collections.abc import Callable, Iterator
 from functools import cached_property
@@ -60,6 +61,7 @@ from util.scene import Scene, join_faces
 from util.textures import Texture, face_texture, vertex_colors
 
 FRAMES = ("camera", "canonical")
+POSE_COLUMNS = ("pitch_deg", "yaw_deg", "roll_deg", "tx_mm", "ty_mm", "tz_mm")
 Contents = Iterator[tuple[str, np.ndarray | dict[str, Any] | bytes]]
 
 
@@ -294,3 +296,16 @@ WANTS = {
     "npz": Want("X_<face>.npz: everything as NumPy arrays", _npz),
     "mat": Want("X_<face>.mat: everything for MATLAB, indices from 1", _mat),
 }
+
+
+def write_faces_table(path: Path, photos: list[tuple[Path, list[FacePrediction]]]) -> None:
+    """A csv with a row a face: its photo and number, where it came from, its box in pixels, and its pose."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["photo", "face", "source", "confidence", "left", "top", "right", "bottom", *POSE_COLUMNS])
+    for photo, faces in photos:
+        for index, face in enumerate(faces):
+            angles, translation = _pose_numbers(face)
+            numbers = [face.confidence, *face.box, *angles, *translation]
+            writer.writerow([photo, index, face.source, *(f"{number:.6g}" for number in numbers)])
+    write_whole(path, lambda file: file.write(text.getvalue().encode()))

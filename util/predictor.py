@@ -14,31 +14,35 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from data.detectors import box_from_points, get_detector
 from data.photo_dataset import Face, PhotoDataset
+from models.exported import OnnxNetwork
 from models.loading import read_run
 from models.network import Network, TorchNetwork
 from util.checks import check_array
 from util.device import choose_device
 from util.errors import InputError
+from util.identity import fuse_shapes
 from util.prediction import FacePrediction
-from util.views import PhotoCamera, View, camera_from_fov, middle_and_side, training_view
+from util.views import PhotoCamera, View, camera_from_35mm, camera_from_fov, middle_and_side, refine_pose, training_view
 
 # Faces whose 68 points lie in a smaller box are passed over: pixels.
 SMALLEST_FACE = 8.0
 # How far the 68 points may move in the second step, in sides of their box, for a confidence of 1/e.
 MOVE_SCALE = 0.1
+# Faces count at least so much for a person's shape.
+LEAST_WEIGHT = 1e-3
 
 
 class Start(NamedTuple):
     """Where a face is sought first. points: (68, 2) photo pixels; known: whether they are the face's own, or a guess
-    from a box; source: where they come from; score: how sure that source is, from 0 to 1."""
+    from a box; source: where they come from."""
 
     points: np.ndarray
     known: bool
     source: str
-    score: float = 1.0
 
 
 class Predictor:
@@ -62,14 +66,14 @@ class Predictor:
     ):
         if steps not in (1, 2):
             raise InputError(f"steps: wanted 1 or 2, got {steps}")
-        self.device, self.device_line = choose_device(list(gpu_ids))
-        self.network: Network = TorchNetwork(read_run(Path(checkpoints_dir) / name / f"{epoch}.pt"), self.device)
+        device, self.device_line = choose_device(list(gpu_ids))
+        self.network = open_network(name, Path(checkpoints_dir), epoch, device)
         known = self.network.constants
         landmarks = known.verts_mean[known.topology.keypoints].astype(np.float64)
         self.training = training_view(known.projection, known.image_size, known.six_mean, known.six_std, landmarks)
         self.mean_points = landmarks * [1, -1, 1]  # y down, as in pictures
         self.steps, self.fov = steps, fov
-        self.detect = get_detector(detector)
+        self.detector = get_detector(detector, self.mean_points)
 
     def __call__(
         self,
@@ -90,10 +94,29 @@ class Predictor:
         starts = self.find(image, boxes, points)[:max_faces]
         return self.predict(image, self.camera(image, fov), starts)
 
-    def camera(self, image: np.ndarray, fov: float | None = None) -> PhotoCamera:
-        """The camera of a photo of that field of view."""
+    def camera(self, image: np.ndarray, fov: float | None = None, focal_35mm: float | None = None) -> PhotoCamera:
+        """The camera of a photo: of that field of view, else of the focal length that its EXIF tells, else the
+        predictor's own."""
         height, width = image.shape[:2]
+        if fov is None and focal_35mm is not None:
+            return camera_from_35mm(focal_35mm, width, height)
         return camera_from_fov(fov or self.fov or self.training.camera.fov, width, height)
+
+    def fuse(self, faces: Sequence[FacePrediction]) -> list[FacePrediction]:
+        """The faces of one person in several photos with one shape, expressions kept, and the poses that fit it; see
+        util.identity. Faces count by their confidence."""
+        known = self.network.constants
+        weights = np.array([max(face.confidence, LEAST_WEIGHT) for face in faces])
+        shapes = fuse_shapes(
+            np.stack([face.verts for face in faces]), weights, known.verts_mean, known.expression_basis
+        )
+        fused = []
+        for face, verts in zip(faces, shapes, strict=True):
+            width, height = face.image_size
+            camera = PhotoCamera(face.projection[0, 0] * width / 2, width, height)
+            pose = refine_pose(verts, face.points2d, camera, face.R_t)
+            fused.append(replace(face, verts=np.float32(verts), R_t=pose))
+        return fused
 
     def find(self, image: np.ndarray, boxes: np.ndarray | None = None, points: np.ndarray | None = None) -> list[Start]:
         """Where the faces are sought: at the given points or boxes, else where they are detected; largest first."""
@@ -107,7 +130,7 @@ class Predictor:
             boxes = check_array("boxes", boxes, (None, 4)).astype(np.float64)
             starts = [Start(self.guess(box), False, "box") for box in boxes]
         else:
-            starts = [Start(self.guess(found.box), False, "detected", found.score) for found in self.detect(image)]
+            starts = [Start(self.guess(found.box), False, "detected") for found in self.detector.detect(image)]
         return sorted(starts, key=lambda start: -middle_and_side(start.points)[1])
 
     def guess(self, box: np.ndarray) -> np.ndarray:
@@ -126,7 +149,7 @@ class Predictor:
             return faces
         # Points that are known need no second look.
         again = [index for index, start in enumerate(starts) if not start.known]
-        second = [Start(faces[i].landmarks2d, False, starts[i].source, starts[i].score) for i in again]
+        second = [Start(faces[i].landmarks2d, False, starts[i].source) for i in again]
         for index, face in zip(again, self.step(image, camera, second), strict=True):
             faces[index] = face
         return faces
@@ -153,7 +176,14 @@ class Predictor:
             verts, pose, self.network.constants.topology, camera.projection, size, box, start.source, confidence=0.0
         )
         move = np.linalg.norm(face.landmarks2d - start.points, axis=1).mean() / middle_and_side(start.points)[1]
-        return replace(face, confidence=start.score * float(np.exp(-move / MOVE_SCALE)))
+        return replace(face, confidence=float(np.exp(-move / MOVE_SCALE)))
+
+
+def open_network(name: str, checkpoints_dir: Path, epoch: str, device: torch.device) -> Network:
+    """The network of a run, or of an .onnx file, which computes on the CPU."""
+    if name.endswith(".onnx"):
+        return OnnxNetwork(Path(name))
+    return TorchNetwork(read_run(checkpoints_dir / name / f"{epoch}.pt"), device)
 
 
 def check_image(image: np.ndarray) -> np.ndarray:

@@ -53,7 +53,9 @@ def test_shrinking_by_hand():
     fused = fuse_shapes(verts, np.ones(2), MEAN, direction)
     variance, noise = 0.003**2 * 200, 0.001**2 * 200
     share = variance / (variance + noise)
-    np.testing.assert_allclose(fused[0] - fused[1], 2 * share * direction[0], atol=1e-4)  # the alignment: the turn that fits best
+    np.testing.assert_allclose(
+        fused[0] - fused[1], 2 * share * direction[0], atol=1e-4
+    )  # the alignment: the turn that fits best
 
 
 def test_weights_count():

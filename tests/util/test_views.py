@@ -34,7 +34,7 @@ def test_cameras_from_fields_of_view():
     assert camera_from_fov(52.5, 400, 300).fov == pytest.approx(52.5)
     # on 36 x 24 mm, 43.267 mm is the diagonal: a focal length of as many pixels as the picture's own, 500
     assert camera_from_35mm(43.267, 400, 300).focal == pytest.approx(500)
-    with pytest.raises(ValueError, match="wanted 1..170 degrees, got 180"):
+    with pytest.raises(ValueError, match=r"wanted 1\.\.170 degrees, got 180"):
         camera_from_fov(180, 4, 3)
 
 
@@ -52,9 +52,7 @@ def test_a_view_is_what_the_turned_and_zoomed_camera_sees(place, side):
     points68 = (LANDMARKS[:, :2] * [1, -1] / 0.15) * side + place
     view = training().look_at(camera, points68)
     points = np.random.default_rng(2).uniform([-0.1, -0.1, -1.2], [0.1, 0.1, -0.8], (20, 3))
-    np.testing.assert_allclose(
-        view.points(seen(camera, points)), seen(view.camera, points @ view.rotation), atol=1e-6
-    )
+    np.testing.assert_allclose(view.points(seen(camera, points)), seen(view.camera, points @ view.rotation), atol=1e-6)
 
 
 def test_usual_faces_are_seen_without_turn_and_zoom():
