@@ -110,14 +110,15 @@ def test_the_right_field_of_view_gives_the_right_place_and_a_wrong_one_the_wrong
         assert translation_error(wrong, pose) > 5 * translation_error(right, pose)
 
 
-@pytest.mark.parametrize("place", [(0.0, 0.0, -3.0), (1.2, 0.5, -3.0), (-0.3, 0.25, -0.6), (0.0, 0.0, -0.25)])
+@pytest.mark.parametrize("place", [(0.0, 0.0, -3.0), (1.2, 0.5, -3.0), (-0.2, 0.12, -0.6), (0.0, 0.0, -0.25)])
 def test_faces_that_training_never_saw_are_brought_where_it_did(predictor, place):
     camera = camera_from_fov(60, 2000, 1500)
     pose = pose_from_6dof([0.1, 0.2, 0.0, *place])
     (face,) = predictor(draw(camera, pose), fov=60, boxes=true_box(camera, pose)[None])
     # A zoomed face is read as a near one, whose foreshortening its pixels do not have: 4 % of the distance.
     assert translation_error(face, pose) < 0.04 * np.linalg.norm(place)
-    assert np.abs(face.points2d - true_points(camera, pose)).max() < 3.0
+    wanted = true_points(camera, pose)
+    assert np.abs(face.points2d - wanted).max() < 0.03 * np.ptp(wanted, axis=0).max()
 
 
 def test_all_faces_the_largest_first_and_no_more_than_wanted(predictor):
