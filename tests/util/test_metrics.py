@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from util.camera import WCPA_PROJECTION
-from util.metrics import image_metrics, landmark_nme, pose_errors, rotation_geodesic, score_parts, summarise
+from util.metrics import (
+    YAW_BINS,
+    image_metrics,
+    landmark_nme,
+    nme_by_yaw,
+    pose_errors,
+    rotation_geodesic,
+    score_parts,
+    summarise,
+)
 from util.pose import pose_from_6dof
 
 # Two vertices 5 cm in front of the origin, 10 cm apart.
@@ -79,6 +88,41 @@ def test_nme_by_hand():
     true = np.zeros((1, 68, 2))
     true[0, 0], true[0, 1] = (0, 0), (40, 10)  # a box of 400 square pixels, root 20
     assert landmark_nme(true + [3, 4], true)[0] == pytest.approx(25.0)
+
+
+# Published rows on AFLW2000-3D: three bins, their mean and standard deviation, and whether that is the population's.
+YAW_ROWS = {
+    "RCPR": (4.26, 5.96, 13.18, 7.80, 4.74, False),
+    "ESR": (4.60, 6.70, 12.67, 7.99, 4.19, False),
+    "SDM": (3.67, 4.94, 9.76, 6.12, 3.21, False),
+    "3DDFA": (3.78, 4.54, 7.93, 5.42, 2.21, False),
+    "DEFA": (4.50, 5.56, 7.33, 5.803, 1.169, True),
+    "DAMDNet": (2.907, 3.830, 4.953, 3.897, 0.837, True),
+    "MFIRRN": (2.841, 3.572, 4.561, 3.658, 0.705, True),
+}
+
+
+@pytest.mark.parametrize("method", YAW_ROWS)
+def test_published_rows_by_yaw(method):
+    *bins, mean, deviation, is_population = YAW_ROWS[method]
+    # uneven numbers of images, which must not weigh: 3, 2 and 1 around the mean of their bin; both signs; the bounds
+    nme = [bins[0] - 1, bins[0], bins[0] + 1, bins[1] - 0.5, bins[1] + 0.5, bins[2]]
+    row = nme_by_yaw(np.array(nme), np.array([0.0, -30.0, 30.0, 30.1, -60.0, -351.0]))
+    assert [row[f"nme_yaw_{name}"] for name in YAW_BINS] == pytest.approx(bins)
+    assert [row[f"images_yaw_{name}"] for name in YAW_BINS] == [3, 2, 1]
+    # the published bins are rounded to two decimals, and so are their figures: half a hundredth twice
+    assert row["nme_yaw_mean"] == pytest.approx(mean, abs=0.01)
+    assert row["nme_yaw_std"] == pytest.approx(deviation * (1 if is_population else np.sqrt(2 / 3)), abs=0.01)
+
+
+def test_empty_bins_of_yaw_are_left_out():
+    row = nme_by_yaw(np.array([2.0, 4.0, 9.0]), np.array([1.0, 2.0, 75.0]))
+    assert np.isnan(row["nme_yaw_30_60"])
+    assert row["images_yaw_30_60"] == 0
+    assert (row["nme_yaw_mean"], row["nme_yaw_std"]) == (6.0, 3.0)
+    for nme, yaw in (([1.0], [1.0, 2.0]), ([], []), ([np.nan], [0.0])):
+        with pytest.raises(ValueError, match=r"nme|yaw"):
+            nme_by_yaw(np.array(nme), np.array(yaw))
 
 
 def test_reprojection_by_hand():
