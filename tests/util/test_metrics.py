@@ -6,6 +6,7 @@ import pytest
 from util.camera import WCPA_PROJECTION
 from util.metrics import (
     YAW_BINS,
+    chamfer_f1,
     image_metrics,
     landmark_nme,
     nme_by_yaw,
@@ -125,6 +126,40 @@ def test_empty_bins_of_yaw_are_left_out():
             nme_by_yaw(np.array(nme), np.array(yaw))
 
 
+def test_chamfer_and_f1_by_hand():
+    true = np.array([[[0.0, 0, 0], [0.01, 0, 0]]])
+    # 1.5 mm off, twice: both are nearest to the first true point; the second true point is 8.5 mm from them
+    points = np.array([[[0.0015, 0, 0], [0, 0.0015, 0], [-0.0015, 0, 0]]])
+    figures = chamfer_f1(points, true)
+    assert figures["chamfer_mm2"][0] == pytest.approx(1.5**2 + (1.5**2 + 8.5**2) / 2)
+    assert figures["f1_1mm_percent"][0] == 0
+    assert figures["f1_2mm_percent"][0] == pytest.approx(100 * 2 * 1 * 0.5 / 1.5)  # precision 1, recall 1/2
+    assert list(chamfer_f1(points, true, [2.5])) == ["chamfer_mm2", "f1_2.5mm_percent"]
+
+
+def test_chamfer_and_f1_against_all_pairs():
+    random = np.random.default_rng(0)
+    points, true = random.normal(0, 0.01, (2, 90, 3)), random.normal(0, 0.01, (2, 70, 3))
+    figures = chamfer_f1(points, true, [3.0])
+    for image in range(2):
+        squares = ((1e3 * (points[image, :, None] - true[image])) ** 2).sum(-1)
+        near, true_near = squares.min(axis=1), squares.min(axis=0)
+        assert figures["chamfer_mm2"][image] == pytest.approx(near.mean() + true_near.mean())
+        precision, recall = (near < 9).mean(), (true_near < 9).mean()
+        assert 0 < recall < 1
+        assert figures["f1_3mm_percent"][image] == pytest.approx(200 * precision * recall / (precision + recall))
+
+
+def test_chamfer_of_what_is_not_finite_is_no_crash():
+    true = np.random.default_rng(0).normal(0, 0.01, (2, 9, 3))
+    points = true.copy()
+    points[1, 4, 0] = np.nan
+    figures = chamfer_f1(points, true)
+    assert figures["chamfer_mm2"][0] == 0
+    assert np.isnan(figures["chamfer_mm2"][1])
+    assert figures["f1_1mm_percent"].tolist() == [100, 0]
+
+
 def test_reprojection_by_hand():
     moved = pose_from_6dof(np.array([[0, 0, 0, 0.009, 0, -0.5]]))
     keypoints = np.arange(68) % 3  # a triangle, so that the 68 points span a box
@@ -137,6 +172,7 @@ def test_reprojection_by_hand():
     assert figures["nme68_percent"][0] == pytest.approx(100 * 9 / 100 * (focal / 0.45 * 0.1) / box, **EXACT)
     assert figures["add_mm"][0] == pytest.approx(9, **EXACT)
     assert figures["vertex_error_mm"][0] == 0
+    assert (figures["chamfer_mm2"][0], figures["f1_1mm_percent"][0], figures["f1_2mm_percent"][0]) == (0, 100, 100)
 
 
 def test_summary_means_and_medians():
