@@ -77,25 +77,34 @@ def read_obj(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     Texture and normal indices, groups and materials are passed over. Raises FileNotFoundError, or ValueError that
     names file and line where a vertex or a face cannot be read or a face is no triangle.
     """
-    vertices, triangles = [], []
+    vertices, faces = read_obj_lines(path)
+    for number, face in faces:
+        if len(face) != 3:
+            raise InputError(f"{path}, line {number}: wanted a triangle, got a face with {len(face)} corners")
+    if not vertices or not faces:
+        raise InputError(f"{path}: wanted vertices and faces, got {len(vertices)} and {len(faces)}")
+    return (
+        check_array(f"{path}: vertices", vertices, (None, 3)).astype(np.float32),
+        np.asarray([face for _, face in faces], dtype=np.int32) - 1,
+    )
+
+
+def read_obj_lines(path: str | Path) -> tuple[list[list[float]], list[tuple[int, list[int]]]]:
+    """The vertices of a Wavefront .obj, and its faces with the number of their line, as they stand there: with any
+    number of corners and counted from 1. Raises as `read_obj` where a number cannot be read."""
+    vertices, faces = [], []
     with open(path, encoding="utf-8", errors="replace") as file:
         for number, line in enumerate(file, start=1):
             kind, *fields = line.split() or [""]
             try:
                 if kind == "v":
-                    vertices.append([float(field) for field in fields[:3]])
+                    x, y, z = fields[:3]
+                    vertices.append([float(x), float(y), float(z)])
                 elif kind == "f":
-                    triangles.append([int(field.split("/")[0]) for field in fields])
+                    faces.append((number, [int(field.split("/")[0]) for field in fields]))
             except ValueError as error:
                 raise InputError(f"{path}, line {number}: cannot read {line.strip()!r} ({error})") from None
-            if kind == "f" and len(fields) != 3:
-                raise InputError(f"{path}, line {number}: wanted a triangle, got a face with {len(fields)} corners")
-    if not vertices or not triangles:
-        raise InputError(f"{path}: wanted vertices and faces, got {len(vertices)} and {len(triangles)}")
-    return (
-        check_array(f"{path}: vertices", vertices, (None, 3)).astype(np.float32),
-        np.asarray(triangles, dtype=np.int32) - 1,
-    )
+    return vertices, faces
 
 
 def write_obj(path: str | Path, vertices: np.ndarray, triangles: np.ndarray) -> None:
