@@ -68,8 +68,8 @@ def read_landmarks(path: Path) -> np.ndarray:
     """(7, 3) float64 landmarks: the outer, inner, inner and outer corners of the eyes from the face's right to its
     left, the bottom of the nose, the corners of the mouth.
 
-    path: .npy, .txt with a row "x y z" or "x, y, z" a point, or .pp as MeshLab writes picked points. 68 points in the iBUG order
-    are reduced to the seven. Raises FileNotFoundError, or InputError that names the file.
+    path: .npy, .txt with a row "x y z" or "x, y, z" a point, or .pp as MeshLab writes picked points. 68 points in the
+    iBUG order are reduced to the seven. Raises FileNotFoundError, or InputError that names the file.
     """
     readers = {".npy": np.load, ".txt": read_rows, ".pp": read_picked_points}
     if path.suffix.lower() not in readers:
