@@ -1,7 +1,7 @@
 """A flat chart of any topology, u and v, for textures: the face as it looks from the front, spread out.
 
 u runs from left to right and v from bottom to top, 0..1, as in OBJ files, OpenGL and Sim3DR; the first row of a texture
-is at v = 1. The face's left is at u = 1, as in a photo. A chart is exactly mirror-symmetric: where a place is at
+is at v = 1. The face's left is at u = 1, as in a photo. A chart is mirror-symmetric: where a place is at
 (u, v), its mirror place is at (1 - u, v), so that a texture is mirrored as `texture[:, ::-1]`.
 """
 

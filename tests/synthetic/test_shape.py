@@ -7,6 +7,7 @@ from scipy.spatial import cKDTree
 
 from data.synthetic.shape import procedural_face
 from Sim3DR import rasterize_buffers
+from util.uv import uv_layout
 
 MILLIMETRE = 1e-3
 
@@ -335,3 +336,8 @@ def test_wrong_coefficients_are_refused(face):
         face.vertices(identity[:-1], amounts)
     with pytest.raises(ValueError, match="expression coefficients"):
         face.vertices(identity, amounts[:-1])
+
+
+def test_the_topology_has_a_chart_without_overlaps(face):
+    a, b, c = uv_layout(face.topology).astype(np.float64)[face.topology.triangles].transpose(1, 2, 0)
+    assert ((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])).min() > 0
