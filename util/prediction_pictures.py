@@ -208,9 +208,16 @@ def _crop(photo: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray, f
     """The crop (120, 120, 3) round a box, its upper left corner in the photo, and crop pixels to a photo pixel."""
     low, high = np.asarray(box, dtype=np.float64).reshape(2, 2)
     side = max(1, round(np.sqrt(2) * float((high - low).max())))
-    left, top = np.rint((low + high - side) / 2).astype(int).tolist()
-    square = np.zeros((side, side, 3), np.uint8)
-    part = photo[max(top, 0) : max(top + side, 0), max(left, 0) : max(left + side, 0)]
-    square[max(-top, 0) :, max(-left, 0) :][: part.shape[0], : part.shape[1]] = part
-    how = cv2.INTER_AREA if side > CROP else cv2.INTER_LINEAR
-    return cv2.resize(square, (CROP, CROP), interpolation=how), np.array([left, top]), CROP / side
+    corner, scale = np.rint((low + high - side) / 2), CROP / side
+    # only what lies in the photo is touched, however large the box is
+    (left, top), (right, bottom) = np.clip([corner, corner + side], 0, photo.shape[1::-1]).astype(int).tolist()
+    if left >= right or top >= bottom:
+        return np.zeros((CROP, CROP, 3), np.uint8), corner, scale
+    part = photo[top:bottom, left:right]
+    if side >= 2 * CROP:
+        size = [max(1, length * CROP // side) for length in (right - left, bottom - top)]
+        part = cv2.resize(part, size, interpolation=cv2.INTER_AREA)
+    steps = scale * np.array([right - left, bottom - top]) / part.shape[1::-1]  # crop pixels to a pixel of the part
+    # OpenCV has pixel centres at integers
+    offset = (np.array([left, top]) - corner) * scale + 0.5 * steps - 0.5
+    return cv2.warpAffine(part, np.column_stack([np.diag(steps), offset]), (CROP, CROP)), corner, scale
