@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from util.mesh import find_mirror, make_topology, read_obj, write_obj
+from util.mesh import find_mirror, make_topology, obj_text, read_obj, write_obj
 
 VERTICES = np.float32([[-1, 0, 0], [1, 0, 0], [0, 1, 0.5], [0, -1, 0]])
 TRIANGLES = np.int32([[0, 1, 2], [0, 3, 1]])
@@ -17,6 +17,14 @@ def test_obj_comes_back_and_other_readers_agree(tmp_path):
     other = trimesh.load(tmp_path / "mesh.obj", process=False)
     np.testing.assert_array_equal(other.faces, TRIANGLES)
     np.testing.assert_array_equal(other.vertices, VERTICES)
+
+
+def test_obj_with_colours(tmp_path):
+    colors = np.uint8([[0, 1, 127], [128, 254, 255], [3, 5, 7], [200, 100, 50]])
+    (tmp_path / "mesh.obj").write_text(obj_text(VERTICES, TRIANGLES, colors))
+    np.testing.assert_array_equal(read_obj(tmp_path / "mesh.obj")[0], VERTICES)
+    other = trimesh.load(tmp_path / "mesh.obj", process=False)
+    np.testing.assert_array_equal(other.visual.vertex_colors[:, :3], colors)
 
 
 def test_obj_with_texture_and_normal_indices(tmp_path):

@@ -4,7 +4,17 @@ import pytest
 
 from util.camera import WCPA_PROJECTION, project, transform
 from util.mesh import Topology
-from util.pictures import color_map, draw_box, draw_landmarks, error_map, label, mosaic, overlay_mesh
+from util.pictures import (
+    color_map,
+    draw_box,
+    draw_landmarks,
+    draw_scale,
+    error_map,
+    label,
+    mosaic,
+    overlay_mesh,
+    save_picture,
+)
 from util.pose import pose_from_6dof
 
 # A square of 0.1 m that faces the camera.
@@ -64,3 +74,32 @@ def test_error_map_colours_by_error():
 def test_color_map_is_turbo():
     expected = cv2.applyColorMap(np.uint8([[0, 127, 255]]), cv2.COLORMAP_TURBO)[0, :, ::-1] / 255
     np.testing.assert_array_equal(color_map(np.array([-1.0, 1.0, 3.0]), 2.0), expected)
+
+
+def test_scale_goes_from_the_highest_to_the_lowest():
+    picture = np.zeros((256, 400, 3), np.uint8)
+    draw_scale(picture, ["9", "5", "1"])
+    ramp = picture[20:236, 400 - 13 - 4]
+    expected = 255 * color_map(np.linspace(1, 0, 216), 1.0)
+    np.testing.assert_array_equal(ramp, np.rint(expected))
+    texts = picture[:, : 400 - 13 - 8].any(axis=(1, 2))
+    assert all(texts[row - 5 : row + 5].any() for row in (20, 128, 236))
+    assert not texts[40:110].any()
+
+
+def test_pictures_of_one_and_three_channels_come_back(tmp_path):
+    random = np.random.default_rng(0)
+    for image in (
+        random.integers(0, 256, (5, 7, 3), dtype=np.uint8),
+        random.integers(0, 65536, (5, 7), dtype=np.uint16),
+        random.integers(0, 256, (5, 7), dtype=np.uint8),
+    ):
+        save_picture(tmp_path / "a.png", image)
+        back = cv2.imread(str(tmp_path / "a.png"), cv2.IMREAD_UNCHANGED)
+        np.testing.assert_array_equal(back[..., ::-1] if image.ndim == 3 else back, image)
+
+
+def test_a_picture_that_a_file_cannot_hold_is_told(tmp_path):
+    with pytest.raises(ValueError, match=r"a.jpg: wanted a picture that such a file can hold, got 65501x1"):
+        save_picture(tmp_path / "a.jpg", np.zeros((1, 65501, 3), np.uint8))
+    assert not list(tmp_path.iterdir())
