@@ -6,7 +6,10 @@ import pytest
 from tests.util.faces import bowl_topology, make_face
 from util import prediction_pictures
 from util.camera import project, transform
+from util.mesh import make_topology
 from util.prediction_pictures import (
+    _anchors,
+    _crop,
     colored_depth,
     depth_map,
     landmarks_picture,
@@ -255,6 +258,37 @@ def test_paf_does_not_depend_on_the_size_of_the_photo():
     feature = pose_adaptive_feature(photo, face)
     # ten rows and columns that are alike are shrunk to what they came from
     np.testing.assert_array_equal(pose_adaptive_feature(large, enlarged), feature)
+
+
+def test_the_crop_of_a_small_face_is_enlarged_in_place():
+    photo = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    photo[:, 100:160, 0] = 4 * np.arange(60)
+    half = 60 / np.sqrt(2) / 2
+    crop, corner, scale = _crop(photo, np.array([130 - half, 90 - half, 130 + half, 90 + half]))
+    assert (corner.tolist(), scale) == ([100, 60], 2)
+    expected = 4 * ((np.arange(120) + 0.5) / 2 - 0.5)
+    # OpenCV interpolates in 32nds of a pixel, here of 4 levels, and rounds; the ends blend with the black outside
+    np.testing.assert_allclose(crop[60, 2:-2, 0], expected[2:-2], atol=0.63)
+
+
+def test_anchors_go_round_a_head_and_lie_on_its_outside():
+    angle = np.radians(np.arange(-170, 180, 20))
+    rings = [(radius, y) for radius in (0.05, 0.08) for y in (-0.1, 0.1)]
+    template = np.concatenate([np.stack([r * np.sin(angle), 0 * angle + y, r * np.cos(angle)], -1) for r, y in rings])
+    start = np.arange(18)
+    around = [
+        np.stack([start, (start + 1) % 18, start + 18], -1),
+        np.stack([(start + 1) % 18, (start + 1) % 18 + 18, start + 18], -1),
+    ]
+    triangles = np.concatenate([*around, *(part + 36 for part in around)])
+    topology = make_topology(template, triangles, np.zeros(68, int))
+    triangle, weights = _anchors(topology)
+    places = (weights[..., None] * template[triangles[triangle]]).sum(axis=1).reshape(64, 64, 3)
+    assert np.hypot(places[..., 0], places[..., 2]).min() > 0.078  # the flat sides' middles are at 0.0788
+    expected = np.radians(-170 + (np.arange(64) + 0.5) / 64 * 340)
+    # along a flat side the angle is not quite even
+    np.testing.assert_allclose(np.arctan2(places[..., 0], places[..., 2]), np.tile(expected, (64, 1)), atol=0.01)
+    np.testing.assert_allclose(places[:, 0, 1], 0.1 - (np.arange(64) + 0.5) / 64 * 0.2, atol=1e-6)
 
 
 def test_paf_of_what_is_not_in_the_photo_is_black():

@@ -2,11 +2,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.spatial import Delaunay
 
 from data.wcpa import WcpaRoot
 from tests.util.faces import bowl_topology
 from util.mesh import Topology, find_mirror
-from util.uv import border_loops, uv_layout
+from util.uv import _mean_value_weights, border_loops, uv_layout
 
 SAMPLE = Path(__file__).parents[3] / "shared" / "wcpa_sample"
 
@@ -53,6 +54,18 @@ def test_charts_are_upright_and_symmetric():
     highest, leftmost = topology.template[:, 1].argmax(), topology.template[:, 0].argmax()
     assert uv[highest, 1] > 0.8
     assert uv[leftmost, 0] > 0.8  # the face's left
+
+
+def test_mean_value_weights_reproduce_a_plane():
+    # Floater 2003: in a plane each vertex is the mean of its neighbours under its weights.
+    random = np.random.default_rng(0)
+    points = np.column_stack([random.random((60, 2)), np.zeros(60)])
+    triangulation = Delaunay(points[:, :2])
+    weights = _mean_value_weights(points, triangulation.simplices).toarray()
+    inner = np.setdiff1d(np.arange(60), triangulation.convex_hull)
+    means = weights @ points / weights.sum(axis=1, keepdims=True)
+    assert (weights >= 0).all()
+    np.testing.assert_allclose(means[inner], points[inner], atol=1e-9)
 
 
 def test_vertices_are_weighted_means_of_their_neighbours():
