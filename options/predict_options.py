@@ -6,23 +6,23 @@ from pathlib import Path
 
 from options.base_options import StepParser, add_run_options, number, parse_run_name
 
-# What --want knows: files of a photo, <photo>_<name>, and of each of its faces, <photo>_<face>.
+# What --want knows, and the files that it stands for: X is the photo's name.
 WANTS = {
-    "overlay": "the meshes over the photo",
-    "mesh": ".obj and .ply of each face, coloured from the photo",
-    "glb": ".glb of each face with its texture, for any 3D viewer",
-    "landmarks": "text, 68 rows of x y z for each face",
-    "pose": "the pose boxes over the photo",
-    "json": "poses, angles, camera and boxes of all faces",
-    "depth": "16-bit PNG in tenths of a millimetre, and a coloured picture",
-    "normal": "camera-space normals",
-    "pncc": "projected normalised coordinate code",
-    "paf": "pose adaptive feature of each face",
-    "uv_texture": "unwrapped texture of each face, and which of it the photo shows",
-    "mat": "everything about each face for MATLAB",
-    "npz": "everything about each face for NumPy",
+    "overlay": "X_overlay.jpg: the lit meshes of all faces over the photo",
+    "mesh": "X_<face>.obj and .ply: the mesh in metres with the photo's colours",
+    "landmarks": "X_landmarks.txt: the 68 points of all faces, x y in pixels, z in metres; .jpg: drawn",
+    "pose": "X_pose.json: R_t, angles, translation and camera of all faces; .jpg: boxes over the photo",
+    "depth": "X_depth.png: 16 bits, tenths of a millimetre, 0 is nothing; X_depth_colors.jpg: with a scale",
+    "normal": "X_normal.png: normals in camera space as colours, x to the right, y up, z to the camera",
+    "pncc": "X_pncc.png: projected normalised coordinate code, where on the mean face each pixel is",
+    "paf": "X_<face>_paf.png: pose adaptive feature, the photo at 64x64 places of the face",
+    "uv_texture": "X_<face>_uv_texture.png: the photo on the flat face; X_<face>_uv_seen.png: what is not made up",
+    "glb": "X_<face>.glb: the mesh in metres with its texture, for any viewer",
+    "json": "X_faces.json: poses, cameras, boxes, confidences and landmarks of all faces",
+    "npz": "X_<face>.npz: everything as NumPy arrays",
+    "mat": "X_<face>.mat: everything for MATLAB, indices from 1",
 }
-USUAL_WANTS = "overlay,mesh,landmarks,pose,json"
+USUAL_WANTS = "overlay,mesh,landmarks,pose"
 
 
 def parse_wants(text: str) -> list[str]:
@@ -53,7 +53,7 @@ def parse_predict_options(arguments: Sequence[str] | None = None) -> argparse.Na
     group.add_argument(
         "--output_dir", type=Path, default=Path("output/predict"), metavar="DIR", help="where results go"
     )
-    known = "; ".join(f"{name}: {what}" for name, what in WANTS.items())
+    known = "; ".join(f"{name}: {files}" for name, files in WANTS.items())
     group.add_argument(
         "--want", type=parse_wants, default=USUAL_WANTS, metavar="NAMES", help=f"all, or some of: {known}"
     )

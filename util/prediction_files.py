@@ -33,7 +33,7 @@ import io
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from scipy.io import savemat
@@ -97,26 +97,17 @@ class Prediction:
 
 
 def write_prediction(folder: Path, stem: str, prediction: Prediction, wants: set[str]) -> list[Path]:
-    """Writes what is wanted (names of WANTS) into a folder that exists, each file's name beginning with `stem`.
+    """Writes what is wanted (names of MAKERS) into a folder that exists, each file's name beginning with `stem`.
 
     Returns the files. Raises InputError where a face is of a photo of another size, OSError where a file cannot be
     written.
     """
     paths = []
-    for name in [name for name in WANTS if name in wants]:
-        for ending, content in WANTS[name].make(prediction):
+    for name in [name for name in MAKERS if name in wants]:
+        for ending, content in MAKERS[name](prediction):
             paths.append(folder / f"{stem}{ending}")
             _write(paths[-1], content)
     return paths
-
-
-def parse_wants(text: str) -> set[str]:
-    """The names in a list such as "overlay,mesh". Raises InputError that lists the known ones for an unknown one."""
-    names = {name.strip() for name in text.split(",")}
-    unknown = sorted(names - WANTS.keys())
-    if unknown:
-        raise InputError(f"wanted some of {', '.join(WANTS)}, got {', '.join(map(repr, unknown))}")
-    return names
 
 
 def _write(path: Path, content: np.ndarray | dict[str, Any] | bytes) -> None:
@@ -270,31 +261,21 @@ def _arrays(work: Prediction, index: int) -> dict[str, Any]:
     }
 
 
-class Want(NamedTuple):
-    help: str  # one line, for --help
-    make: Callable[[Prediction], Contents]  # yields the ends of the files' names and what goes into them
-
-
-WANTS = {
-    "overlay": Want("X_overlay.jpg: the lit meshes of all faces over the photo", _overlay),
-    "mesh": Want("X_<face>.obj and .ply: the mesh in metres with the photo's colours", _mesh),
-    "landmarks": Want(
-        "X_landmarks.txt: the 68 points of all faces, x y in pixels, z in metres; .jpg: drawn", _landmarks
-    ),
-    "pose": Want("X_pose.json: R_t, angles, translation and camera of all faces; .jpg: boxes over the photo", _pose),
-    "depth": Want(
-        "X_depth.png: 16 bits, tenths of a millimetre, 0 is nothing; X_depth_colors.jpg: with a scale", _depth
-    ),
-    "normal": Want("X_normal.png: normals in camera space as colours, x to the right, y up, z to the camera", _normal),
-    "pncc": Want("X_pncc.png: projected normalised coordinate code, where on the mean face each pixel is", _pncc),
-    "paf": Want("X_<face>_paf.png: pose adaptive feature, the photo at 64x64 places of the face", _paf),
-    "uv_texture": Want(
-        "X_<face>_uv_texture.png: the photo on the flat face; X_<face>_uv_seen.png: what is not made up", _uv_texture
-    ),
-    "glb": Want("X_<face>.glb: the mesh in metres with its texture, for any viewer", _glb),
-    "json": Want("X_faces.json: poses, cameras, boxes, confidences and landmarks of all faces", _faces),
-    "npz": Want("X_<face>.npz: everything as NumPy arrays", _npz),
-    "mat": Want("X_<face>.mat: everything for MATLAB, indices from 1", _mat),
+# What can be wanted (options/predict_options.py says it): each makes the ends of files' names and what goes into them.
+MAKERS: dict[str, Callable[[Prediction], Contents]] = {
+    "overlay": _overlay,
+    "mesh": _mesh,
+    "landmarks": _landmarks,
+    "pose": _pose,
+    "depth": _depth,
+    "normal": _normal,
+    "pncc": _pncc,
+    "paf": _paf,
+    "uv_texture": _uv_texture,
+    "glb": _glb,
+    "json": _faces,
+    "npz": _npz,
+    "mat": _mat,
 }
 
 
