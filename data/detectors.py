@@ -272,7 +272,7 @@ def box_from_points(points: np.ndarray, mean_points: np.ndarray) -> np.ndarray:
         points = with_ones(mean_points) @ camera
     points = check_array("points", points, (68, 2)).astype(np.float64)
     low, high = points.min(axis=0), points.max(axis=0)
-    if not (low < high).all():
+    if not (high - low > 1e-6).all():  # five points at one place give 68 that rounding keeps apart
         raise InputError("points: wanted points that are apart, got them all in one row or column")
     return np.concatenate([low, high])
 
