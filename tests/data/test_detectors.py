@@ -80,8 +80,8 @@ def test_a_generated_face_is_found(haar, face):
     picture, points = face
     (found,) = haar.detect(picture)
     off, larger = misplaced(found.box, tight_box(points))
-    # nine in ten of the generator's faces are off by less than 0.11 and 0.15
-    assert off < 0.12
+    # measured on 200 of the generator's: 19 in 20 are off by less than 0.13, nine in ten 0.85 to 1.16 times as large
+    assert off < 0.13
     assert larger < 0.2
     assert found.points is None
 
@@ -101,7 +101,7 @@ def test_box_grows_with_the_photo(haar, face, factor):
     larger = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
     (found,) = haar.detect(larger)
     off, size = misplaced(found.box, factor * tight_box(points))
-    assert off < 0.12
+    assert off < 0.13
     assert size < 0.2
 
 
@@ -110,7 +110,7 @@ def test_a_face_that_fills_the_photo_is_found(haar, face):
     left, top, right, bottom = (tight_box(points) + [-4, -4, 4, 4]).astype(int)
     (found,) = haar.detect(np.ascontiguousarray(picture[top:bottom, left:right]))
     off, larger = misplaced(found.box + [left, top, left, top], tight_box(points))
-    assert off < 0.12
+    assert off < 0.13
     assert larger < 0.2
 
 
@@ -120,8 +120,8 @@ def test_two_faces_the_larger_first(haar, face):
     both = np.full((SIZE, 2 * SIZE, 3), 128, np.uint8)
     both[-len(half) :, : len(half)], both[:, SIZE:] = half, picture
     large, small = haar.detect(both)
-    assert misplaced(large.box, tight_box(points + [SIZE, 0]))[0] < 0.12
-    assert misplaced(small.box, tight_box(0.7 * points + [0, SIZE - len(half)]))[0] < 0.12
+    assert misplaced(large.box, tight_box(points + [SIZE, 0]))[0] < 0.13
+    assert misplaced(small.box, tight_box(0.7 * points + [0, SIZE - len(half)]))[0] < 0.13
 
 
 def test_no_face_in_noise_nor_in_nothing(haar):
