@@ -120,7 +120,6 @@ def decode_pixels(image: Image.Image, data: bytes) -> np.ndarray:
     # MPO: a JPEG that is followed by others, as some cameras write it
     if image.format in ("JPEG", "MPO") and simplejpeg.decode_jpeg_header(data)[2] in PLAIN_COLORS:
         return simplejpeg.decode_jpeg(data, "RGB", strict=True)  # finds damage that Pillow passes over
-    image.load()
     if image.mode.startswith("I;16"):
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     elif image.mode == "F":
