@@ -3,32 +3,40 @@
     python step03_eval.py --data_root DIR --name run01 --gpu_ids 0               # draw test images
     python step03_eval.py --data_root DIR --name run01 --gpu_ids 0 --split val   # score and draw validation images
 
-Writes output/<name>/: mosaics of overlays; for val also metrics.json, metrics.csv, error_map.jpg and cases.jpg.
+Writes output/<name>/: mosaics of overlays; for val also metrics.json, metrics.csv, error_map.jpg, cases.jpg and
+index.html, a page that shows all this and more.
 """
 
 import argparse
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from data import get_dataset_class
-from data.cache import read_cache
+from data.cache import Cache, read_cache
 from data.wcpa import WcpaRoot
 from data.wcpa_dataset import WcpaDataset
 from models.base_model import BaseModel
 from models.loading import TrainedRun, read_run
 from models.mean_face import MeanFace
+from options.base_options import plain
 from options.eval_options import parse_eval_options
+from util.conditions import image_conditions
 from util.device import choose_device
 from util.distributed import Team, join_team
 from util.errors import InputError, run_step
 from util.evaluation import Evaluation, evaluation_of, predict, score_share
+from util.gallery import Case, choose_cases, draw_prediction, shrink
+from util.html_report import ModelFigures, Report, write_report
 from util.launch import start_team
 from util.loader import in_order
 from util.metrics import MILLIMETRES, summarise
 from util.pictures import error_map, label, mosaic, overlay_mesh, save_picture
 from util.report import format_table, write_image_metrics, write_json
+from util.run_log import read_metrics
 
 MOSAIC_SIDE = 5
 # Errors from here on are red in the error map, mm.
@@ -42,14 +50,38 @@ def main() -> None:
         evaluate_run(options, team)
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """What is scored, and under which title: a model of a run, with a data set of the windows that it looks at."""
+
+    title: str
+    run: TrainedRun
+    model: BaseModel
+    dataset: WcpaDataset
+
+
 def evaluate_run(options: argparse.Namespace, team: Team) -> None:
     """Draws, and scores where there are labels; the ranks of a team share the mosaics and the images to score."""
     device, device_line = choose_device(options.gpu_ids, team)
     team.say(device_line)
     root = WcpaRoot(options.data_root)
-    run = read_run(options.checkpoints_dir / options.name / f"{options.epoch}.pt")
-    run.check_fits(root.root, root.topology(), root.projection())
+    names = (options.name, *options.compare)
+    runs = [read_run(options.checkpoints_dir / name / f"{options.epoch}.pt") for name in names]
+    for run in runs:
+        run.check_fits(root.root, root.topology(), root.projection())
     cache = read_cache(options.cache_dir, root)
+    candidates = [open_candidate(run, options, root, cache, device) for run in runs]
+    folder = options.output_dir / options.name
+    folder.mkdir(parents=True, exist_ok=True)
+    draw_mosaics(candidates[0].model, candidates[0].dataset, device, options, folder, team)
+    if options.split == "val":
+        score(options, candidates, device, folder, team)
+
+
+def open_candidate(
+    run: TrainedRun, options: argparse.Namespace, root: WcpaRoot, cache: Cache, device: torch.device
+) -> Candidate:
+    """The trained model of a run, with the images of the split."""
     labelled = options.split == "val"
     if labelled and run.split_digest != cache.split_digest():
         raise InputError(
@@ -62,11 +94,7 @@ def evaluate_run(options: argparse.Namespace, team: Team) -> None:
     size, labels = run.options["img_size"], cache.labels[options.split]
     images = cache.packed_images(options.split, size) if options.data == "packed" else None
     dataset = dataset_class(root, samples, run.topology, model.windows, size, labelled, labels=labels, images=images)
-    folder = options.output_dir / options.name
-    folder.mkdir(parents=True, exist_ok=True)
-    draw_mosaics(model, dataset, device, options, folder, team)
-    if labelled:
-        score(options, run, model, dataset, device, folder, team)
+    return Candidate(f"{run.path.parent.name} ({options.epoch})", run, model, dataset)
 
 
 def draw_mosaics(
@@ -97,44 +125,132 @@ def draw_mosaics(
 
 
 def score(
-    options: argparse.Namespace,
-    run: TrainedRun,
-    model: BaseModel,
-    dataset: WcpaDataset,
-    device: torch.device,
-    folder: Path,
-    team: Team,
+    options: argparse.Namespace, candidates: Sequence[Candidate], device: torch.device, folder: Path, team: Team
 ) -> None:
-    """The first rank writes the figures and the pictures that need labels, and prints the table."""
-    world, loading = (run.topology.keypoints, run.projection, run.image_size), (options.batch_size, options.num_workers)
-    candidates = {f"{options.name} ({options.epoch})": model}
-    if options.references:
-        candidates["the same, untrained"] = run.untrained_model().to(device)
-        candidates["mean face at mean pose"] = MeanFace(run.statistics).to(device)
-    evaluations = {
-        name: evaluation_of(score_share(candidate, dataset, device, *loading, *world, name, team), team)
-        for name, candidate in candidates.items()
-    }
+    """The first rank writes the figures, the pictures that need labels and the page, and prints the table."""
+    first = candidates[0]
+    references = references_of(first, device) if options.references else []
+    evaluations = [evaluate(candidate, options, device, team) for candidate in (*candidates, *references)]
     if not team.is_first:
         return
-    evaluation = next(iter(evaluations.values()))
-    rows = {name: summarise(result.metrics) for name, result in evaluations.items()}
+    evaluation, run, dataset = evaluations[0], first.run, first.dataset
+    titles = [candidate.title for candidate in (*candidates, *references)]
+    rows = {title: summarise(each.metrics) for title, each in zip(titles, evaluations, strict=True)}
     content = {
         "run": options.name,
         "checkpoint": f"{options.epoch}.pt, epoch {run.state['epoch']}",
         "split": options.split,
         "images": len(dataset),
-        "metrics": next(iter(rows.values())),
-        "references": dict(list(rows.items())[1:]),
+        "metrics": rows[first.title],
+        "references": {reference.title: rows[reference.title] for reference in references},
+        "compared": {other.title: rows[other.title] for other in candidates[1:]},
     }
     write_json(folder / "metrics.json", content)
     write_image_metrics(folder / "metrics.csv", dataset.samples, evaluation.metrics)
     save_picture(folder / "error_map.jpg", error_map(evaluation.vertex_errors, run.topology, REDDEST_ERROR))
-    save_picture(folder / "cases.jpg", draw_cases(model, dataset, device, evaluation, run))
+    save_picture(folder / "cases.jpg", draw_cases(first.model, dataset, device, evaluation, run))
+    cases = gallery_cases(candidates, evaluation.metrics["score"], options, device)
+    report = report_of(options, candidates, dict(zip(titles, evaluations, strict=True)), cases)
+    size = write_report(folder / "index.html", report)
     print(f"figures: {folder / 'metrics.json'}, {folder / 'metrics.csv'}")
     print(f"pictures: {folder / 'cases.jpg'}, {folder / 'error_map.jpg'}")
-    print(f"{len(dataset)} validation images of {len({s.subject for s in dataset.samples})} subjects, lower is better:")
+    print(f"{len(dataset)} validation images of {num_subjects(dataset)} subjects, lower is better:")
     print(format_table(rows))
+    print(f"page: {folder / 'index.html'}, {size / 1e6:.1f} MB, to be opened in a browser")
+
+
+def references_of(candidate: Candidate, device: torch.device) -> list[Candidate]:
+    """What a run is to be better than."""
+    run = candidate.run
+    return [
+        replace(candidate, title="the same, untrained", model=run.untrained_model().to(device)),
+        replace(candidate, title="mean face at mean pose", model=MeanFace(run.statistics).to(device)),
+    ]
+
+
+def evaluate(candidate: Candidate, options: argparse.Namespace, device: torch.device, team: Team) -> Evaluation | None:
+    """The evaluation on the first rank, None on the others."""
+    run, loading = candidate.run, (options.batch_size, options.num_workers)
+    world = (run.topology.keypoints, run.projection, run.image_size)
+    share = score_share(candidate.model, candidate.dataset, device, *loading, *world, candidate.title, team)
+    return evaluation_of(share, team)
+
+
+def num_subjects(dataset: WcpaDataset) -> int:
+    return len({sample.subject for sample in dataset.samples})
+
+
+def report_of(
+    options: argparse.Namespace,
+    candidates: Sequence[Candidate],
+    evaluations: dict[str, Evaluation],
+    cases: Sequence[Case],
+) -> Report:
+    """What the page shows. evaluations: of the candidates, then of references, by title."""
+    first, trained = candidates[0], {candidate.title: candidate.run for candidate in candidates}
+    models = []
+    for title, evaluation in evaluations.items():
+        told = {}
+        if title in trained:
+            told = {"history": read_metrics(trained[title].path.parent), "options": trained[title].options}
+        models.append(ModelFigures(title, evaluation.metrics, evaluation.vertex_errors, **told))
+    facts = [
+        f"{len(first.dataset):,} validation images of {num_subjects(first.dataset):,} subjects",
+        f"{options.epoch}.pt after epoch {first.run.state['epoch']}",
+        first.run.options["model"],
+        first.run.options["memo"],
+    ]
+    return Report(
+        title=options.name,
+        subtitle=" · ".join(filter(None, facts)),
+        models=models,
+        samples=first.dataset.samples,
+        conditions=conditions_of(first),
+        topology=first.run.topology,
+        mean_face=first.run.statistics.verts_mean,
+        cases=cases,
+        reddest_error=REDDEST_ERROR,
+        options=plain(options),
+    )
+
+
+def conditions_of(candidate: Candidate) -> dict[str, np.ndarray]:
+    """The true conditions of each image of a labelled data set, name -> (B,)."""
+    run, dataset = candidate.run, candidate.dataset
+    parts = []
+    for indices in in_order(range(len(dataset)), 256):
+        labels = [dataset.label(index) for index in indices]
+        verts, R_t = (np.stack([label[name] for label in labels]) for name in ("verts", "R_t"))
+        parts.append(image_conditions(verts, R_t, run.topology.keypoints, run.projection, run.image_size))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def gallery_cases(
+    candidates: Sequence[Candidate], scores: np.ndarray, options: argparse.Namespace, device: torch.device
+) -> list[Case]:
+    """The images for the page's gallery, picked by the first candidate's scores (B,), with all candidates'
+    predictions."""
+    run, dataset = candidates[0].run, candidates[0].dataset
+    kinds = choose_cases(scores, [sample.action for sample in dataset.samples])
+    predicted = [predict_again(candidate, list(kinds), options.batch_size, device) for candidate in candidates]
+    cases = []
+    for index, *meshes in zip(kinds, *predicted, strict=True):
+        image, truth = dataset.picture(index).whole(), dataset.label(index)
+        predictions = [
+            draw_prediction(image, *mesh, truth["verts"], run.topology, run.projection, REDDEST_ERROR)
+            for mesh in meshes
+        ]
+        cases.append(Case(index, kinds[index], shrink(image), truth["verts"], truth["R_t"], predictions))
+    return cases
+
+
+def predict_again(
+    candidate: Candidate, indices: Sequence[int], batch_size: int, device: torch.device
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields verts (N, 3) and R_t (4, 4) of each of these images, on this rank alone."""
+    batches = in_order(indices, batch_size)
+    for _, _, verts, R_t in predict(candidate.model, candidate.dataset, batches, device, 0, "draw"):
+        yield from zip(verts, R_t, strict=True)
 
 
 def draw_cases(

@@ -10,7 +10,16 @@ from options.base_options import (
     add_image_source_option,
     add_run_options,
     number,
+    parse_run_name,
 )
+
+
+def parse_run_names(text: str) -> list[str]:
+    """An argparse type: names of runs with commas between them, each once."""
+    names = [parse_run_name(name.strip()) for name in text.split(",")]
+    if len(set(names)) < len(names):
+        raise argparse.ArgumentTypeError(f"wanted each run once, got {text}")
+    return names
 
 
 def parse_eval_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -33,7 +42,20 @@ def parse_eval_options(arguments: Sequence[str] | None = None) -> argparse.Names
         help="with --split val: also score the mean face at mean pose and the same model before its first step",
     )
     group.add_argument(
+        "--compare",
+        type=parse_run_names,
+        default=[],
+        metavar="RUNS",
+        help="with --split val: other runs, as in run02,run03, to score on the same images and to show side by side in "
+        "the report; trained on the same split",
+    )
+    group.add_argument(
         "--num_mosaics", type=number(int, 0), default=6, metavar="N", help="mosaics of 25 overlays to draw"
     )
     group.add_argument("--seed", type=number(int, 0), default=0, metavar="N", help="which images are drawn")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.compare and options.split != "val":
+        parser.error("--compare: wanted --split val, as test images have no labels to score by")
+    if options.name in options.compare:
+        parser.error(f"--compare: wanted runs other than --name {options.name}")
+    return options

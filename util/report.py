@@ -4,7 +4,7 @@ import csv
 import io
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,41 @@ TABLE = {
     "tz mm": "tz_error_mm",
     "NME %": "nme68_percent",
 }
+
+
+class Measure(NamedTuple):
+    """How a figure is shown to people: title, unit, and the factor that takes it to that unit."""
+
+    title: str
+    unit: str = ""
+    factor: float = 1.0
+    higher_is_better: bool = False
+
+
+# What the figures of util.metrics are called; others are shown by their keys.
+MEASURES = {
+    "score": Measure("Score", "mm"),
+    "score_all": Measure("Score, all: mesh and pose", "mm"),
+    "score_pose": Measure("Score, pose", "mm"),
+    "score_shape": Measure("Score, shape, tenfold", "mm"),
+    "vertex_error_mm": Measure("Vertex error", "mm"),
+    "add_mm": Measure("ADD, true mesh by both poses", "mm"),
+    "pitch_error_deg": Measure("Pitch error", "degrees"),
+    "yaw_error_deg": Measure("Yaw error", "degrees"),
+    "roll_error_deg": Measure("Roll error", "degrees"),
+    "rotation_error_deg": Measure("Rotation error", "degrees"),
+    "tx_error_mm": Measure("Error of tx", "mm"),
+    "ty_error_mm": Measure("Error of ty", "mm"),
+    "tz_error_mm": Measure("Error of tz", "mm"),
+    "success_5deg_5cm": Measure("Within 5 degrees and 5 cm", "%", 100.0, higher_is_better=True),
+    "reprojection_px": Measure("Reprojection error", "px"),
+    "nme68_percent": Measure("68-point NME", "%"),
+}
+
+
+def measure(name: str) -> Measure:
+    """How the figure of this name is shown; by the name itself where it is not known, lower taken for better."""
+    return MEASURES.get(name, Measure(name))
 
 
 def format_table(rows: dict[str, dict[str, float]]) -> str:

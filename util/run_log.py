@@ -9,6 +9,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from util.checkpoint import write_whole
+from util.errors import InputError
 
 
 def clean_up(folder: Path, epoch: int) -> None:
@@ -21,6 +22,23 @@ def clean_up(folder: Path, epoch: int) -> None:
         whole = [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
         kept = [line for line in whole if json.loads(line)["step"] <= epoch]
         write_whole(path, lambda file: file.writelines(kept))
+
+
+def read_metrics(folder: Path) -> list[dict[str, float]]:
+    """The lines of a run's metrics.jsonl, none where there is no such file. A last line without an end, which a run
+    may be writing, is left out. Raises InputError for lines that are no JSON objects."""
+    path = folder / "metrics.jsonl"
+    if not path.exists():
+        return []
+    lines = []
+    for number, line in enumerate(path.read_bytes().splitlines(keepends=True), start=1):
+        if not line.endswith(b"\n"):
+            break
+        try:
+            lines.append(dict(json.loads(line)))
+        except (ValueError, TypeError):
+            raise InputError(f"{path}, line {number}: wanted a JSON object, got {line[:60]!r}") from None
+    return lines
 
 
 class RunLog:
