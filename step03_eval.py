@@ -29,7 +29,7 @@ from util.device import choose_device
 from util.distributed import Team, join_team
 from util.errors import InputError, run_step
 from util.evaluation import Evaluation, evaluation_of, predict, score_share
-from util.gallery import Case, choose_cases, draw_prediction, shrink
+from util.gallery import Case, choose_cases, draw_case
 from util.html_report import ModelFigures, Report, write_report
 from util.launch import start_team
 from util.loader import in_order
@@ -150,8 +150,7 @@ def score(
     save_picture(folder / "error_map.jpg", error_map(evaluation.vertex_errors, run.topology, REDDEST_ERROR))
     save_picture(folder / "cases.jpg", draw_cases(first.model, dataset, device, evaluation, run))
     cases = gallery_cases(candidates, evaluation.metrics["score"], options, device)
-    report = report_of(options, candidates, dict(zip(titles, evaluations, strict=True)), cases)
-    size = write_report(folder / "index.html", report)
+    size = write_report(folder / "index.html", report_of(options, candidates, references, evaluations, cases))
     print(f"figures: {folder / 'metrics.json'}, {folder / 'metrics.csv'}")
     print(f"pictures: {folder / 'cases.jpg'}, {folder / 'error_map.jpg'}")
     print(f"{len(dataset)} validation images of {num_subjects(dataset)} subjects, lower is better:")
@@ -183,17 +182,22 @@ def num_subjects(dataset: WcpaDataset) -> int:
 def report_of(
     options: argparse.Namespace,
     candidates: Sequence[Candidate],
-    evaluations: dict[str, Evaluation],
+    references: Sequence[Candidate],
+    evaluations: Sequence[Evaluation],
     cases: Sequence[Case],
 ) -> Report:
-    """What the page shows. evaluations: of the candidates, then of references, by title."""
-    first, trained = candidates[0], {candidate.title: candidate.run for candidate in candidates}
-    models = []
-    for title, evaluation in evaluations.items():
-        told = {}
-        if title in trained:
-            told = {"history": read_metrics(trained[title].path.parent), "options": trained[title].options}
-        models.append(ModelFigures(title, evaluation.metrics, evaluation.vertex_errors, **told))
+    """What the page shows. evaluations: of the candidates, then of the references."""
+    first, count = candidates[0], len(candidates)
+    models = [
+        ModelFigures(
+            each.title, found.metrics, found.vertex_errors, read_metrics(each.run.path.parent), each.run.options
+        )
+        for each, found in zip(candidates, evaluations[:count], strict=True)
+    ]
+    others = [
+        ModelFigures(each.title, found.metrics, found.vertex_errors)
+        for each, found in zip(references, evaluations[count:], strict=True)
+    ]
     facts = [
         f"{len(first.dataset):,} validation images of {num_subjects(first.dataset):,} subjects",
         f"{options.epoch}.pt after epoch {first.run.state['epoch']}",
@@ -204,6 +208,7 @@ def report_of(
         title=options.name,
         subtitle=" · ".join(filter(None, facts)),
         models=models,
+        references=others,
         samples=first.dataset.samples,
         conditions=conditions_of(first),
         topology=first.run.topology,
@@ -235,12 +240,9 @@ def gallery_cases(
     predicted = [predict_again(candidate, list(kinds), options.batch_size, device) for candidate in candidates]
     cases = []
     for index, *meshes in zip(kinds, *predicted, strict=True):
-        image, truth = dataset.picture(index).whole(), dataset.label(index)
-        predictions = [
-            draw_prediction(image, *mesh, truth["verts"], run.topology, run.projection, REDDEST_ERROR)
-            for mesh in meshes
-        ]
-        cases.append(Case(index, kinds[index], shrink(image), truth["verts"], truth["R_t"], predictions))
+        image, label = dataset.picture(index).whole(), dataset.label(index)
+        truth, world = (label["verts"], label["R_t"]), (run.topology, run.projection, REDDEST_ERROR)
+        cases.append(draw_case(index, kinds[index], image, truth, meshes, *world))
     return cases
 
 

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from util.camera import project, transform
 from util.mesh import Topology
 from util.metrics import MILLIMETRES
 from util.pictures import error_map, overlay_mesh
 
 PICTURE_SIDE = 288
+# How much of the photo is shown, in larger sides of the face.
+VIEW = 1.8
 JPEG_QUALITY = 85
 
 
@@ -28,8 +31,8 @@ class CasePrediction:
 
 @dataclass(frozen=True)
 class Case:
-    """One image: index, its place in the data set; kinds, why it was picked; photo, as small as the pictures above;
-    verts (N, 3) and R_t (4, 4), the truth; predictions, one a model."""
+    """One image: index, its place in the data set; kinds, why it was picked; photo, uint8 RGB as small as the pictures
+    above; verts (N, 3) and R_t (4, 4), the truth; predictions, one a model."""
 
     index: int
     kinds: Sequence[str]
@@ -59,31 +62,46 @@ def choose_cases(scores: np.ndarray, actions: Sequence[str], each: int = 4) -> d
     return cases
 
 
-def draw_prediction(
+def draw_case(
+    index: int,
+    kinds: Sequence[str],
     image: np.ndarray,
-    verts: np.ndarray,
-    R_t: np.ndarray,
-    true_verts: np.ndarray,
+    truth: tuple[np.ndarray, np.ndarray],
+    predictions: Sequence[tuple[np.ndarray, np.ndarray]],
     topology: Topology,
     projection: np.ndarray,
     reddest_error: float,
-) -> CasePrediction:
-    """A prediction with its pictures.
+) -> Case:
+    """A case with its pictures, which show the part of the photo around the true face.
 
-    image: (h, w, 3) uint8 RGB; verts, true_verts: (N, 3) canonical metres; R_t, projection: (4, 4); reddest_error: the
-    distance of a vertex from the true one that is drawn red, mm.
+    image: (h, w, 3) uint8 RGB; truth, predictions: verts (N, 3) canonical metres and R_t (4, 4); projection: (4, 4);
+    reddest_error: the distance of a vertex from the true one that is drawn red, mm.
     """
-    errors = MILLIMETRES * np.linalg.norm(verts - true_verts, axis=1)
-    overlay = overlay_mesh(image, verts, R_t, topology.triangles, projection)
-    return CasePrediction(
-        verts, R_t, shrink(overlay), error_map(errors, topology, reddest_error, "error, mm", PICTURE_SIDE)
-    )
+    verts, R_t = truth
+    view = face_view(verts, R_t, projection, image.shape[1], image.shape[0])
+    drawn = []
+    for mesh, pose in predictions:
+        errors = MILLIMETRES * np.linalg.norm(mesh - verts, axis=1)
+        overlay = shrink(overlay_mesh(image, mesh, pose, topology.triangles, projection)[view])
+        drawn.append(CasePrediction(mesh, pose, overlay, error_map(errors, topology, reddest_error, "", PICTURE_SIDE)))
+    return Case(index, kinds, shrink(image[view]), verts, R_t, drawn)
+
+
+def face_view(
+    verts: np.ndarray, R_t: np.ndarray, projection: np.ndarray, width: int, height: int
+) -> tuple[slice, slice]:
+    """The rows and columns of the square part of an image around a mesh, moved and shrunk to lie within the image."""
+    points, _ = project(transform(verts, R_t), projection, width, height)
+    low, high = points.min(axis=0), points.max(axis=0)
+    side = int(np.clip(VIEW * (high - low).max(), 1, min(width, height)))
+    left, top = np.clip((low + high - side) / 2, 0, [width - side, height - side]).astype(int).tolist()
+    return slice(top, top + side), slice(left, left + side)
 
 
 def shrink(image: np.ndarray) -> np.ndarray:
-    """The image (h, w, 3) uint8, with PICTURE_SIDE pixels at most along its larger side."""
-    scale = PICTURE_SIDE / max(image.shape[:2])
-    return cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else image
+    """The square image (s, s, 3) uint8, of PICTURE_SIDE pixels at most."""
+    side = min(len(image), PICTURE_SIDE)
+    return cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
 
 
 def data_uri(image: np.ndarray) -> str:

@@ -20,6 +20,7 @@ from util.charts import binned_quartiles, boxes, quantiles, shared_histogram, so
 from util.checkpoint import write_whole
 from util.gallery import Case, data_uri
 from util.mesh import Topology
+from util.metrics import nme_by_yaw
 from util.pictures import color_map
 from util.report import Measure, measure
 
@@ -33,6 +34,14 @@ CONDITIONS = {
     "pitch_deg": Measure("Pitch", "degrees"),
     "distance_m": Measure("Distance", "m"),
     "face_size_px": Measure("Face size", "px"),
+}
+# The figures of util.metrics.nme_by_yaw that are shown.
+YAW_COLUMNS = {
+    "0_30": "|yaw| up to 30°",
+    "30_60": "30° to 60°",
+    "60_90": "over 60°",
+    "mean": "Mean of bins",
+    "std": "Deviation of bins",
 }
 # Below so many subjects the page warns of its intervals.
 FEW_SUBJECTS = 20
@@ -54,16 +63,18 @@ class ModelFigures:
 class Report:
     """What the page shows.
 
-    title, subtitle: of the page; models: at least one, which the report is of; the others are compared with it
+    title, subtitle: of the page; models: at least one, which the report is of; the others are compared with it;
+    references: what stands beside them in the table
     samples: subject, action and image id of each image; conditions: name -> one an image, (B,)
     topology, mean_face (N, 3): the mesh that vertex errors are drawn on
-    cases: for the gallery, with a prediction of each of the first models
+    cases: for the gallery, with a prediction of each model
     reddest_error: the vertex error that is drawn red, mm; options: of the evaluation
     """
 
     title: str
     subtitle: str
     models: Sequence[ModelFigures]
+    references: Sequence[ModelFigures]
     samples: Sequence[tuple[str, str, str]]
     conditions: dict[str, np.ndarray]
     topology: Topology
@@ -97,7 +108,9 @@ def page_content(report: Report) -> dict[str, Any]:
         "plotly": Markup(get_plotlyjs()),
         "headlines": headlines(report.models[0], subjects),
         "figures": figure_rows(report.models[0], subjects),
-        "comparison": comparison_rows(report.models, subjects),
+        "comparison": comparison_rows([*report.models, *report.references], subjects),
+        "yaw_columns": YAW_COLUMNS,
+        "yaw_rows": yaw_rows(report.models, report.conditions["yaw_deg"]),
         "pairs": [pair_rows(report.models[0], other, subjects) for other in report.models[1:]],
         "num_subjects": len(set(subjects)),
         "few_subjects": len(set(subjects)) < FEW_SUBJECTS,
@@ -170,7 +183,7 @@ def comparison_rows(models: Sequence[ModelFigures], subjects: Sequence[str]) -> 
     return rows
 
 
-def pair_rows(first: ModelFigures, other: ModelFigures, subjects: Sequence[str]) -> list[dict[str, str]]:
+def pair_rows(first: ModelFigures, other: ModelFigures, subjects: Sequence[str]) -> list[dict[str, Any]]:
     """The table of how a model differs from the first on the same images, a row a metric."""
     differences = {name: other.metrics[name] - values for name, values in first.metrics.items()}
     intervals = mean_intervals(differences, subjects)
@@ -178,8 +191,7 @@ def pair_rows(first: ModelFigures, other: ModelFigures, subjects: Sequence[str])
     for name, difference in differences.items():
         what, (low, high) = measure(name), intervals[name]
         better = difference > 0 if what.higher_is_better else difference < 0
-        higher_wins = other.title if what.higher_is_better else first.title
-        lower_wins = first.title if what.higher_is_better else other.title
+        sign = 1 if low > 0 else -1 if high < 0 else 0
         rows.append(
             {
                 "key": name,
@@ -188,9 +200,25 @@ def pair_rows(first: ModelFigures, other: ModelFigures, subjects: Sequence[str])
                 "difference": shown(difference.mean(), what),
                 "interval": shown_interval((low, high), what),
                 "better": f"{100 * better.mean():.0f} %",
-                "verdict": higher_wins if low > 0 else lower_wins if high < 0 else "",
+                "other_wins": sign > 0 if what.higher_is_better else sign < 0,
+                "first_wins": sign < 0 if what.higher_is_better else sign > 0,
             }
         )
+    return rows
+
+
+def yaw_rows(models: Sequence[ModelFigures], yaw: np.ndarray) -> dict[str, list[dict[str, str]]]:
+    """The table of the NME by yaw (B,), degrees: title -> the figures, and how many images each is of. A model that has
+    no NME, or one that is not finite, has no row."""
+    what, rows = measure("nme68_percent"), {}
+    for model in models:
+        nme = model.metrics.get("nme68_percent")
+        if nme is not None and np.isfinite(nme).all():
+            found = nme_by_yaw(nme, yaw)
+            rows[model.title] = [
+                {"mean": shown(found[f"nme_yaw_{name}"], what), "images": found.get(f"images_yaw_{name}")}
+                for name in YAW_COLUMNS
+            ]
     return rows
 
 
@@ -206,15 +234,14 @@ def charted_metrics(models: Sequence[ModelFigures]) -> tuple[list[str], list[str
 def case_card(case: Case, report: Report) -> dict[str, Any]:
     """What the gallery says of a case, and its pictures."""
     subject, action, image = report.samples[case.index]
-    models = report.models[: len(case.predictions)]
     names = [name for name in HEADLINES if name in report.models[0].metrics]
     figures = [
         [f"{measure(n).title} {shown(model.metrics[n][case.index], measure(n))} {measure(n).unit}" for n in names]
-        for model in models
+        for model in report.models
     ]
     predictions = [
         {"title": model.title, "figures": texts, "overlay": data_uri(p.overlay), "error_map": data_uri(p.error_map)}
-        for model, texts, p in zip(models, figures, case.predictions, strict=True)
+        for model, texts, p in zip(report.models, figures, case.predictions, strict=True)
     ]
     return {
         "subject": subject,

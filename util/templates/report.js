@@ -11,10 +11,15 @@
   const models = data.models.map(plain);
   const samples = data.samples.map(plain);
   const unit = (text) => (text ? ` ${text}` : "");
-  const axisTitle = (what) => ({ text: what.unit ? `${plain(what.title)}, ${what.unit}` : plain(what.title) });
+  const inUnit = (what) => (what.unit ? `${plain(what.title)}, ${what.unit}` : plain(what.title));
+  const titled = (text) => ({ text, standoff: 8 });
   // The series' colours are written as #rrggbb.
   const faded = (index, share) => `rgba(${[1, 3, 5].map((at) => parseInt(series(index).slice(at, at + 2), 16)).join()},${share})`;
-  const setting = { responsive: true, displaylogo: false, scrollZoom: false, doubleClick: "autosize" };
+  const setting = {
+    responsive: true, displaylogo: false, scrollZoom: false, doubleClick: "autosize", showSendToCloud: false, plotlyServerURL: "",
+    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "tableRotation", "resetCameraLastSave3d"],
+  };
+  const modebar = () => ({ bgcolor: "rgba(0,0,0,0)", color: color("--soft"), activecolor: color("--accent") });
 
   function draw(id, traces, layout) {
     const axis = { gridcolor: color("--grid"), zerolinecolor: color("--line"), automargin: true };
@@ -22,15 +27,15 @@
       paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)",
       font: { color: color("--ink"), size: 12, family: getComputedStyle(document.body).fontFamily },
-      margin: { l: 50, r: 18, t: 18, b: 44 },
-      showlegend: several,
-      legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 },
+      margin: { l: 56, r: 18, t: 30, b: 56 },
+      modebar: modebar(),
+      showlegend: false,
       hoverlabel: { align: "left" },
       ...layout,
       xaxis: { ...axis, ...layout.xaxis },
       yaxis: { ...axis, ...layout.yaxis },
     };
-    Plotly.react(id, traces, base, { ...setting, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] });
+    Plotly.react(id, traces, base, setting);
   }
 
   const metric = () => data.metrics[byId("metric").value];
@@ -42,20 +47,20 @@
       x: centres, y: counts, name: models[i], mode: "lines", line: { shape: "hvh", color: series(i), width: 1.6 },
       fill: "tozeroy", fillcolor: faded(i, several ? 0.14 : 0.28),
       hovertemplate: `%{y} images around %{x:.3g}${unit(what.unit)}<extra>${models[i]}</extra>`,
-    })), { xaxis: { title: axisTitle(what), range: range(what) }, yaxis: { title: { text: "images" }, rangemode: "tozero" } });
+    })), { xaxis: { title: titled(inUnit(what)), range: range(what) }, yaxis: { title: titled("images"), rangemode: "tozero" } });
     draw("cumulative", what.quantiles.map((values, i) => ({
       x: values, y: values.map((_, place) => (100 * place) / (values.length - 1)), name: models[i], mode: "lines",
       line: { color: series(i), width: 2 },
       hovertemplate: `%{y:.0f} % of the images: at most %{x:.3g}${unit(what.unit)}<extra>${models[i]}</extra>`,
-    })), { xaxis: { title: axisTitle(what), range: range(what) }, yaxis: { title: { text: "images, %" }, range: [0, 101] } });
+    })), { xaxis: { title: titled(inUnit(what)), range: range(what) }, yaxis: { title: titled("images, %"), range: [0, 101] } });
   }
 
   function drawConditions(what) {
     for (const [key, condition] of Object.entries(data.conditions)) {
       const first = what.binned[key][0];
-      const band = { x: first.condition, mode: "lines", line: { width: 0 }, hoverinfo: "skip", showlegend: false };
+      const band = { x: first.condition, mode: "lines", line: { width: 0 }, hoverinfo: "skip" };
       const points = {
-        x: condition.points, y: what.points[0], text: samples, mode: "markers", showlegend: false,
+        x: condition.points, y: what.points[0], text: samples, mode: "markers",
         marker: { size: 4, color: series(0), opacity: 0.28 },
         hovertemplate: `%{text}<br>%{x:.3g}${unit(condition.unit)}: %{y:.3g}${unit(what.unit)}<extra></extra>`,
       };
@@ -68,13 +73,13 @@
       const traces = [points, { ...band, y: first.low },
         { ...band, y: first.high, fill: "tonexty", fillcolor: faded(0, 0.2) }, ...medians];
       draw(`condition-${key}`, traces, {
-        xaxis: { title: axisTitle(condition) }, yaxis: { title: axisTitle(what), range: range(what) },
+        xaxis: { title: titled(inUnit(condition)) }, yaxis: { title: titled(inUnit(what)), range: range(what) },
       });
     }
   }
 
   function drawActions(what) {
-    const actions = Object.keys(what.boxes[0]).reverse();
+    const actions = Object.keys(what.boxes[0]);
     byId("actions").style.height = `${90 + actions.length * (12 + 16 * data.models.length)}px`;
     const traces = what.boxes.map((boxes, i) => {
       const part = (place) => actions.map((action) => boxes[action][place]);
@@ -85,8 +90,8 @@
       };
     });
     draw("actions", traces, {
-      boxmode: "group", xaxis: { title: axisTitle(what), rangemode: "tozero", hoverformat: ".3g", ticksuffix: "" },
-      yaxis: { type: "category", dtick: 1 },
+      boxmode: "group", xaxis: { title: titled(inUnit(what)), rangemode: "tozero", hoverformat: ".3g" },
+      yaxis: { type: "category", dtick: 1, autorange: "reversed" },
     });
   }
 
@@ -100,9 +105,8 @@
       };
       const equal = { x: [low, high], y: [low, high], mode: "lines", line: { color: color("--soft"), dash: "dot", width: 1 }, hoverinfo: "skip" };
       draw(`pair-${other}`, [equal, points], {
-        showlegend: false,
-        xaxis: { title: { text: `${models[0]}: ${plain(what.title)}${what.unit ? `, ${what.unit}` : ""}` }, range: [low, high] },
-        yaxis: { title: { text: models[other] }, range: [low, high] },
+        xaxis: { title: titled(`${models[0]}: ${inUnit(what)}`), range: [low, high] },
+        yaxis: { title: titled(models[other]), range: [low, high] },
       });
     }
   }
@@ -113,14 +117,13 @@
     const lines = (name, dash, factor) => data.history.flatMap((history, i) => (history[name] ? [{
       x: history.epoch, y: history[name].map((value) => (value === null ? null : value * factor)), name: models[i],
       mode: "lines+markers", marker: { size: 4 }, line: { color: series(i), dash, width: 1.8 },
-      showlegend: several && dash === "solid",
       hovertemplate: `epoch %{x}: %{y:.4g}<extra>${name.startsWith("train/loss") ? "training, " : ""}${models[i]}</extra>`,
     }] : []));
-    const epochs = { title: { text: "epoch" }, rangemode: "tozero" };
-    draw("history-metric", lines(key, "solid", metric().factor), { xaxis: epochs, yaxis: { title: axisTitle(metric()), rangemode: "tozero" } });
+    const epochs = { title: titled("epoch"), rangemode: "tozero" };
+    draw("history-metric", lines(key, "solid", metric().factor), { xaxis: epochs, yaxis: { title: titled(inUnit(metric())), rangemode: "tozero" } });
     draw("history-loss", [...lines("val/loss_total", "solid", 1), ...lines("train/loss_total", "dash", 1)],
-      { xaxis: epochs, yaxis: { title: { text: "loss" }, rangemode: "tozero" } });
-    draw("history-rate", lines("train/rate", "solid", 1), { xaxis: epochs, yaxis: { title: { text: "learning rate" }, rangemode: "tozero", exponentformat: "e" } });
+      { xaxis: epochs, yaxis: { title: titled("loss"), rangemode: "tozero" } });
+    draw("history-rate", lines("train/rate", "solid", 1), { xaxis: epochs, yaxis: { title: titled("learning rate"), rangemode: "tozero", exponentformat: "e" } });
   }
 
   function bytes(text, Kind) {
@@ -167,6 +170,7 @@
       paper_bgcolor: "rgba(0,0,0,0)",
       font: { color: color("--ink"), size: 12 },
       margin: { l: 0, r: 0, t: 0, b: 0 },
+      modebar: modebar(),
       scene: { xaxis: axis, yaxis: axis, zaxis: axis, aspectmode: "data", dragmode: "orbit", camera: camera("front"), uirevision: "same" },
       uirevision: "same",
     };
