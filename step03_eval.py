@@ -215,7 +215,8 @@ def report_of(
         mean_face=first.run.statistics.verts_mean,
         cases=cases,
         reddest_error=REDDEST_ERROR,
-        options=plain(options),
+        # but where the page lies, which it shows by itself and which may change
+        options={name: value for name, value in plain(options).items() if name != "output_dir"},
     )
 
 

@@ -83,7 +83,7 @@ def draw_case(
     for mesh, pose in predictions:
         errors = MILLIMETRES * np.linalg.norm(mesh - verts, axis=1)
         overlay = shrink(overlay_mesh(image, mesh, pose, topology.triangles, projection)[view])
-        drawn.append(CasePrediction(mesh, pose, overlay, error_map(errors, topology, reddest_error, "", PICTURE_SIDE)))
+        drawn.append(CasePrediction(mesh, pose, overlay, shrink(error_map(errors, topology, reddest_error, ""))))
     return Case(index, kinds, shrink(image[view]), verts, R_t, drawn)
 
 

@@ -55,6 +55,16 @@ def test_fixed_command_lines_parse():
     assert parse_submission_options(["--data_root", "D", "--name", "run01", "--gpu_ids", "-1"]).gpu_ids == []
 
 
+def test_runs_to_compare(capsys):
+    words = [*ROOT, "--split", "val", "--name", "run01", "--compare"]
+    assert parse_eval_options([*words, "run02, run03"]).compare == ["run02", "run03"]
+    assert parse_eval_options(words[:-1]).compare == []
+    assert "wanted each run once, got run02,run02" in refuse(capsys, parse_eval_options, [*words, "run02,run02"])
+    assert "wanted a name that can be a folder's, got ''" in refuse(capsys, parse_eval_options, [*words, "run02,"])
+    assert "wanted runs other than --name run01" in refuse(capsys, parse_eval_options, [*words, "run02,run01"])
+    assert "wanted --split val" in refuse(capsys, parse_eval_options, [*ROOT, "--compare", "run02"])
+
+
 def test_the_published_preset_is_the_published_baseline():
     options, _ = parse_train_options([*ROOT, "--preset", "published"])
     published = {

@@ -164,7 +164,7 @@ def test_evaluation_submission_and_synthesis_are_the_same_by_two(place):
         assert status == 0, text
     one, two = fingerprints(place / "by_one"), fingerprints(place / "by_two")
     assert one == two
-    assert {"my_submission.npy", "one/metrics.csv", "one/val_0.jpg", "one/cases.jpg"} <= one.keys()
+    assert {"my_submission.npy", "one/metrics.csv", "one/val_0.jpg", "one/cases.jpg", "one/index.html"} <= one.keys()
     assert np.load(place / "by_two/my_submission.npy").shape == (4, 309)
     assert not list((place / "by_two").glob(".*"))
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -220,6 +221,52 @@ def test_evaluation_and_submission(trained, tmp_path, run_script, data_root):
     status, text = run_script(step04_make_submission, *trained, *out)
     assert status == 1
     assert "wanted float32 (5, 309)" in text
+
+
+def test_the_report_compares_runs(trained, prepared, tmp_path, run_script):
+    run = [*prepared, "--checkpoints_dir", tmp_path / "checkpoints", "--name", "other"]
+    status, text = run_script(step02_train, *run, *TINY, "--model", "direct", "--epochs", 1)
+    assert status == 0, text
+    evaluation = [*trained, "--output_dir", tmp_path / "output", "--num_workers", 0, "--split", "val"]
+    evaluation += ["--num_mosaics", 0, "--compare", "other"]
+    status, text = run_script(step03_eval, *evaluation, "--references")
+    assert status == 0, text
+    page = tmp_path / "output/tiny/index.html"
+    assert re.fullmatch(rf"page: {page}, \d\.\d MB, to be opened in a browser", text.splitlines()[-1])
+    data = json.loads(re.search(r'<script type="application/json" id="page-data">(.*?)</script>', page.read_text())[1])
+    assert data["models"] == ["tiny (best)", "other (best)"]
+    rows = list(csv.DictReader(open_text(tmp_path / "output/tiny/metrics.csv")))
+    # four digits in the page
+    assert data["metrics"]["score"]["points"][0] == pytest.approx([float(row["score"]) for row in rows], rel=1e-3)
+    content = json.loads((tmp_path / "output/tiny/metrics.json").read_text())
+    assert set(content["compared"]) == {"other (best)"}
+    mean = np.mean(data["metrics"]["score"]["points"][1])
+    assert content["compared"]["other (best)"]["score"] == pytest.approx(mean, rel=1e-3)
+    assert [len(case["predictions"]) for case in data["cases"]] == [2] * len(data["cases"])
+    assert [history["epoch"] for history in data["history"]] == [[0, 1, 2], [0, 1]]
+
+    status, text = run_script(step03_eval, *evaluation[:-1], "nobody")
+    assert (status, "nobody/best.pt: no such file" in text) == (1, True)
+    change_checkpoint(tmp_path / "checkpoints/other", split_digest="another")
+    status, text = run_script(step03_eval, *evaluation)
+    assert (status, "other/best.pt was trained on another split" in text) == (1, True)
+    topology = weights(tmp_path / "checkpoints/other")["topology"]
+    change_checkpoint(tmp_path / "checkpoints/other", topology={**topology, "keypoints": torch.arange(68)})
+    status, text = run_script(step03_eval, *evaluation)
+    assert (status, "other/best.pt and data root" in text, "different keypoints" in text) == (1, True, True)
+
+
+def change_checkpoint(folder, **changes):
+    (folder / "best.pt").unlink()
+    torch.save({**weights(folder), **changes}, folder / "best.pt")
+
+
+def test_a_run_without_its_history_is_reported(trained, tmp_path, run_script):
+    (tmp_path / "checkpoints/tiny/metrics.jsonl").unlink()
+    evaluation = [*trained, "--output_dir", tmp_path / "output", "--num_workers", 0, "--split", "val"]
+    status, text = run_script(step03_eval, *evaluation, "--num_mosaics", 0)
+    assert status == 0, text
+    assert "There is no metrics.jsonl beside the checkpoint." in (tmp_path / "output/tiny/index.html").read_text()
 
 
 def weights(folder):
