@@ -8,7 +8,7 @@ index.html, a page that shows all this and more.
 """
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -249,11 +249,12 @@ def gallery_cases(
 
 def predict_again(
     candidate: Candidate, indices: Sequence[int], batch_size: int, device: torch.device
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields verts (N, 3) and R_t (4, 4) of each of these images, on this rank alone."""
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """verts (N, 3) and R_t (4, 4) of each of these images, by this rank alone."""
     batches = in_order(indices, batch_size)
-    for _, _, verts, R_t in predict(candidate.model, candidate.dataset, batches, device, 0, "draw"):
-        yield from zip(verts, R_t, strict=True)
+    # A list, as `predict` holds torch's inference mode while it waits, and two that wait by turns would leave it on.
+    predicted = predict(candidate.model, candidate.dataset, batches, device, 0, "draw")
+    return [pair for _, _, verts, R_t in predicted for pair in zip(verts, R_t, strict=True)]
 
 
 def draw_cases(

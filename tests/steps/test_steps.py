@@ -231,6 +231,7 @@ def test_the_report_compares_runs(trained, prepared, tmp_path, run_script):
     evaluation += ["--num_mosaics", 0, "--compare", "other"]
     status, text = run_script(step03_eval, *evaluation, "--references")
     assert status == 0, text
+    assert not torch.is_inference_mode_enabled()
     page = tmp_path / "output/tiny/index.html"
     assert re.fullmatch(rf"page: {page}, \d\.\d MB, to be opened in a browser", text.splitlines()[-1])
     data = json.loads(re.search(r'<script type="application/json" id="page-data">(.*?)</script>', page.read_text())[1])
