@@ -226,7 +226,7 @@ def conditions_of(candidate: Candidate) -> dict[str, np.ndarray]:
     parts = []
     for indices in in_order(range(len(dataset)), 256):
         labels = [dataset.label(index) for index in indices]
-        verts, R_t = (np.stack([label[name] for label in labels]) for name in ("verts", "R_t"))
+        verts, R_t = (np.stack([each[name] for each in labels]) for name in ("verts", "R_t"))
         parts.append(image_conditions(verts, R_t, run.topology.keypoints, run.projection, run.image_size))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
@@ -241,8 +241,8 @@ def gallery_cases(
     predicted = [predict_again(candidate, list(kinds), options.batch_size, device) for candidate in candidates]
     cases = []
     for index, *meshes in zip(kinds, *predicted, strict=True):
-        image, label = dataset.picture(index).whole(), dataset.label(index)
-        truth, world = (label["verts"], label["R_t"]), (run.topology, run.projection, REDDEST_ERROR)
+        image, true = dataset.picture(index).whole(), dataset.label(index)
+        truth, world = (true["verts"], true["R_t"]), (run.topology, run.projection, REDDEST_ERROR)
         cases.append(draw_case(index, kinds[index], image, truth, meshes, *world))
     return cases
 

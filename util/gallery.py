@@ -12,10 +12,10 @@ from util.mesh import Topology
 from util.metrics import MILLIMETRES
 from util.pictures import error_map, overlay_mesh
 
-PICTURE_SIDE = 288
+PICTURE_SIDE = 256
 # How much of the photo is shown, in larger sides of the face.
 VIEW = 1.8
-JPEG_QUALITY = 85
+JPEG_QUALITY = 80
 
 
 @dataclass(frozen=True)

@@ -103,11 +103,12 @@ def page_content(report: Report) -> dict[str, Any]:
     """What the template is filled with."""
     subjects = [sample[0] for sample in report.samples]
     charted, left_out = charted_metrics(report.models)
+    figures = figure_rows(report.models[0], subjects)
     return {
         "report": report,
         "plotly": Markup(get_plotlyjs()),
-        "headlines": headlines(report.models[0], subjects),
-        "figures": figure_rows(report.models[0], subjects),
+        "headlines": [row for name in HEADLINES for row in figures if row["key"] == name],
+        "figures": figures,
         "comparison": comparison_rows([*report.models, *report.references], subjects),
         "yaw_columns": YAW_COLUMNS,
         "yaw_rows": yaw_rows(report.models, report.conditions["yaw_deg"]),
@@ -136,12 +137,6 @@ def shown(value: float, what: Measure) -> str:
 
 def shown_interval(interval: tuple[float, float], what: Measure) -> str:
     return " to ".join(shown(end, what) for end in interval) if np.isfinite(interval).all() else "–"
-
-
-def headlines(model: ModelFigures, subjects: Sequence[str]) -> list[dict[str, str]]:
-    """The figures in large print."""
-    rows = figure_rows(model, subjects)
-    return [row for name in HEADLINES for row in rows if row["key"] == name]
 
 
 def figure_rows(model: ModelFigures, subjects: Sequence[str]) -> list[dict[str, str]]:

@@ -63,13 +63,13 @@ def test_pictures_show_the_prediction():
     exact, far = (template, pose(0, -0.5)), (template * np.float32(1.5), pose(0.05, -0.5))
     case = draw_case(3, ["best"], image, exact, [exact, far], topology, WCPA_PROJECTION, 8.0)
     assert (case.photo == (0, 0, 255)).all()
-    assert case.photo.shape == case.predictions[0].overlay.shape == case.predictions[0].error_map.shape == (288, 288, 3)
-    blue, red = ((p.error_map[120:160, 110:160].astype(int) @ [-1, 0, 1]).mean() for p in case.predictions)
+    assert case.photo.shape == case.predictions[0].overlay.shape == case.predictions[0].error_map.shape == (256, 256, 3)
+    blue, red = ((p.error_map[110:140, 100:140].astype(int) @ [-1, 0, 1]).mean() for p in case.predictions)
     assert blue == 59 - 48  # turbo begins at (48, 18, 59)
     assert red < -20
     drawn = [(p.overlay != case.photo).any(axis=2) for p in case.predictions]
     assert drawn[1].sum() > 1.5 * drawn[0].sum()
-    # the mesh lies in the middle: 288 / 1.8 is its larger side
+    # the mesh lies in the middle: 256 / 1.8 is its larger side
     rows, columns = np.nonzero(drawn[0])
-    assert abs(np.ptp(rows) - 160) <= 2
-    assert abs(columns.mean() - 143.5) < 1
+    assert abs(np.ptp(rows) - 142) <= 2
+    assert abs(columns.mean() - 127.5) < 1
