@@ -33,6 +33,8 @@ demo: setup
 	$(BIN)/python step04_make_submission.py $(DEMO_RUN) --output_dir $(DEMO)/output
 	$(BIN)/python step03_eval.py $(DEMO_RUN) --output_dir $(DEMO)/output
 	$(BIN)/python step03_eval.py $(DEMO_RUN) --output_dir $(DEMO)/output --split val --references
+	$(BIN)/python step05_predict.py --input $(DEMO)/data/image/$$(head -n 1 $(DEMO)/data/list/WCPA_track2_test_subject_id_list.txt) \
+		--name demo --gpu_ids 0 --checkpoints_dir $(DEMO)/checkpoints --output_dir $(DEMO)/output/predict --faces detected
 	@echo "synthetic faces: $(DEMO)/cache/check.jpg"
 	@echo "submission: $(DEMO)/output/my_submission.npy"
 

@@ -1,7 +1,7 @@
 """From a photo to the faces in it, with a trained run.
 
     from util.predictor import Predictor
-    faces = Predictor("run01")(image)   # image: (h, w, 3) uint8 RGB; faces: list of util.prediction.FacePrediction
+    faces = Predictor("run01")(image)   # image: (h, w, 3) uint8 RGB, or a path; faces: list of FacePrediction
     faces[0].verts, faces[0].R_t, faces[0].landmarks2d
 
 This is the Python side of step05 and stands above the other folders, as the steps do: nothing in util/ imports it.
@@ -18,6 +18,7 @@ import torch
 
 from data.detectors import box_from_points, get_detector
 from data.photo_dataset import Face, PhotoDataset
+from data.photos import read_photo
 from models.exported import OnnxNetwork
 from models.loading import read_run
 from models.network import Network, TorchNetwork
@@ -50,8 +51,7 @@ class Predictor:
 
     name: a run, or the path of a network that step05 exported (.onnx); epoch: "best" or "latest" checkpoint;
     gpu_ids: as --gpu_ids; detector: as --detector; steps: 1 predicts from the box that was found, 2 once more from
-    the first prediction's 68 points; fov: the photos' field of view in degrees along the longer side, None for the
-    training camera's.
+    the first prediction's 68 points.
     """
 
     def __init__(
@@ -62,7 +62,6 @@ class Predictor:
         gpu_ids: Sequence[int] = (),
         detector: str = "haar",
         steps: int = 2,
-        fov: float | None = None,
     ):
         if steps not in (1, 2):
             raise InputError(f"steps: wanted 1 or 2, got {steps}")
@@ -72,12 +71,12 @@ class Predictor:
         landmarks = known.verts_mean[known.topology.keypoints].astype(np.float64)
         self.training = training_view(known.projection, known.image_size, known.six_mean, known.six_std, landmarks)
         self.mean_points = landmarks * [1, -1, 1]  # y down, as in pictures
-        self.steps, self.fov = steps, fov
+        self.steps = steps
         self.detector = get_detector(detector, self.mean_points)
 
     def __call__(
         self,
-        image: np.ndarray,
+        image: np.ndarray | str | Path,
         fov: float | None = None,
         boxes: np.ndarray | None = None,
         points: np.ndarray | None = None,
@@ -85,22 +84,25 @@ class Predictor:
     ) -> list[FacePrediction]:
         """The faces of a photo, the largest first.
 
-        image: (h, w, 3) uint8 RGB; fov: degrees of view along its longer side, the predictor's own where None;
+        image: (h, w, 3) uint8 RGB, or the path of a photo, whose EXIF counts where no fov is given; fov: degrees of view along its longer side, the predictor's own where None;
         boxes: (k, 4) left, top, right, bottom of the faces from brows to chin; points: (5, 2) or (68, 2) of the one
         face: pixels from the top left corner, y down. Faces are detected where neither is given.
-        Raises TypeError or InputError where one of them has not that form.
+        Raises TypeError or InputError where one of them has not that form, and what read_photo raises.
         """
+        focal_35mm = None
+        if isinstance(image, str | Path):
+            _, image, focal_35mm = read_photo(image)
         image = check_image(image)
         starts = self.find(image, boxes, points)[:max_faces]
-        return self.predict(image, self.camera(image, fov), starts)
+        return self.predict(image, self.camera(image, fov, focal_35mm), starts)
 
     def camera(self, image: np.ndarray, fov: float | None = None, focal_35mm: float | None = None) -> PhotoCamera:
-        """The camera of a photo: of that field of view, else of the focal length that its EXIF tells, else the
-        predictor's own."""
+        """The camera of a photo: of that field of view, else of the focal length that its EXIF tells, else with the
+        training camera's field of view."""
         height, width = image.shape[:2]
         if fov is None and focal_35mm is not None:
             return camera_from_35mm(focal_35mm, width, height)
-        return camera_from_fov(fov or self.fov or self.training.camera.fov, width, height)
+        return camera_from_fov(fov or self.training.camera.fov, width, height)
 
     def fuse(self, faces: Sequence[FacePrediction]) -> list[FacePrediction]:
         """The faces of one person in several photos with one shape, expressions kept, and the poses that fit it; see
