@@ -84,9 +84,10 @@ class Predictor:
     ) -> list[FacePrediction]:
         """The faces of a photo, the largest first.
 
-        image: (h, w, 3) uint8 RGB, or the path of a photo, whose EXIF counts where no fov is given; fov: degrees of view along its longer side, the predictor's own where None;
-        boxes: (k, 4) left, top, right, bottom of the faces from brows to chin; points: (5, 2) or (68, 2) of the one
-        face: pixels from the top left corner, y down. Faces are detected where neither is given.
+        image: (h, w, 3) uint8 RGB, or the path of a photo, whose EXIF counts where no fov is given; fov: degrees of
+        view along its longer side, the training camera's where nothing says it; boxes: (k, 4) left, top, right, bottom
+        of the faces from brows to chin; points: (5, 2) or (68, 2) of the one face: pixels from the top left corner, y
+        down. Faces are detected where neither is given.
         Raises TypeError or InputError where one of them has not that form, and what read_photo raises.
         """
         focal_35mm = None
