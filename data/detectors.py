@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 import cv2
 import numpy as np
 
+from util.boxes import box_areas, common_areas, overlaps
 from util.checks import check_array
 from util.errors import InputError
 
@@ -130,11 +131,10 @@ class HaarDetector:
 
 def groups(boxes: np.ndarray, scores: np.ndarray) -> list[np.ndarray]:
     """(n,) bool masks of the boxes (n, 4) that show the same face: the surest and what overlaps it, and so on."""
-    found, left, areas = [], np.ones(len(boxes), bool), box_areas(boxes)
+    found, left = [], np.ones(len(boxes), bool)
     while left.any():
         surest = np.argmax(np.where(left, scores, -np.inf))
-        common = common_areas(boxes[surest], boxes)
-        found.append(left & (common > SAME_FACE * (areas[surest] + areas - common)))
+        found.append(left & (overlaps(boxes[surest], boxes) > SAME_FACE))
         left &= ~found[-1]
     return found
 
@@ -159,17 +159,6 @@ def leave_out_parts(faces: list[Detection]) -> list[Detection]:
         if not (common_areas(face.box, surer) > PART_OF_FACE * smaller).any():
             kept.append(face)
     return kept
-
-
-def box_areas(boxes: np.ndarray) -> np.ndarray:
-    """(n,) areas of boxes (n, 4)."""
-    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-
-
-def common_areas(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """(n,) areas of what a box (4,) and each of the boxes (n, 4) both cover."""
-    low, high = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:], boxes[:, 2:])
-    return np.maximum(high - low, 0.0).prod(axis=1)
 
 
 def largest_first(detections: list[Detection]) -> list[Detection]:

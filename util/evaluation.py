@@ -9,6 +9,7 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from util.distributed import ALONE, Team
+from util.landmark_metrics import landmark_figures
 from util.loader import Batch, Indices, in_order, load_batches
 from util.metrics import MILLIMETRES, image_metrics
 
@@ -72,14 +73,15 @@ def score_share(
     team: Team = ALONE,
 ) -> Scored:
     """The losses and figures of a model on this rank's share of a labelled data set, which `evaluation_of` puts
-    together; see util.metrics.image_metrics for the figures."""
+    together; see util.metrics.image_metrics and util.landmark_metrics.landmark_figures."""
     batches = in_order(range(len(dataset)), batch_size)
     losses, metrics, vertex_errors = [], [], np.zeros(())
     for batch, outputs, verts, R_t in predict(model, dataset, batches, device, num_workers, title, team):
         share = len(verts) / len(dataset)
         losses.append({name: float(loss) * share for name, loss in model.losses(outputs, batch).items()})
         true_verts, true_R_t = batch["verts"].cpu().numpy(), batch["R_t"].cpu().numpy()
-        metrics.append(image_metrics(verts, R_t, true_verts, true_R_t, keypoints, projection, image_size))
+        figures = image_metrics(verts, R_t, true_verts, true_R_t, keypoints, projection, image_size)
+        metrics.append(figures | landmark_figures(verts, true_verts, keypoints))
         distances = MILLIMETRES * np.linalg.norm(verts.astype(np.float64) - true_verts, axis=2)
         vertex_errors = vertex_errors + distances.sum(axis=0) / len(dataset)
     return Scored(losses, metrics, vertex_errors)

@@ -7,6 +7,8 @@ meshes say of how one face moves about its mean.
 
 import numpy as np
 
+from util.landmark_metrics import similarity_align
+
 # How far predicted shapes may be off along an expression, in metres a vertex: an expression that moves vertices by as
 # much is taken for half of what is seen of it.
 SHAPE_NOISE = 0.001
@@ -24,7 +26,7 @@ def fuse_shapes(
     """
     verts, weights = np.asarray(verts, np.float64), np.asarray(weights, np.float64) / np.sum(weights)
     mean = np.tensordot(weights, verts, 1)
-    aligned = np.stack([align_rigidly(shape, mean) for shape in verts])
+    aligned = similarity_align(verts, np.broadcast_to(mean, verts.shape), scaling="none")
     directions = expression_basis.reshape(len(expression_basis), mean.size).astype(np.float64)
     variances = (directions**2).sum(axis=1)
     # coefficients in units of the expressions' deviations
@@ -32,11 +34,3 @@ def fuse_shapes(
     expressions = (found @ directions).reshape(verts.shape)
     identity = np.tensordot(weights, aligned - expressions, 1)
     return identity + expressions
-
-
-def align_rigidly(points: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """(N, 3) the points turned and moved onto corresponding ones, by least squares (Kabsch, 1976)."""
-    center, target_center = points.mean(axis=0), target.mean(axis=0)
-    left, _, right = np.linalg.svd((points - center).T @ (target - target_center))
-    proper = np.diag([1, 1, np.sign(np.linalg.det(left @ right))])
-    return (points - center) @ left @ proper @ right + target_center

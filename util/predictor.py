@@ -22,6 +22,7 @@ from data.photos import read_photo
 from models.exported import OnnxNetwork
 from models.loading import read_run
 from models.network import Network, TorchNetwork
+from util.boxes import overlaps, tight_box
 from util.checks import check_array
 from util.device import choose_device
 from util.errors import InputError
@@ -35,6 +36,8 @@ SMALLEST_FACE = 8.0
 MOVE_SCALE = 0.1
 # Faces count at least so much for a person's shape.
 LEAST_WEIGHT = 1e-3
+# Predictions whose boxes overlap by more of their union are of one face.
+SAME_PLACE = 0.6
 
 
 class Start(NamedTuple):
@@ -65,7 +68,8 @@ class Predictor:
     ):
         if steps not in (1, 2):
             raise InputError(f"steps: wanted 1 or 2, got {steps}")
-        device, self.device_line = choose_device(list(gpu_ids))
+        # onnxruntime's networks compute on the CPU
+        device, self.device_line = choose_device([] if name.endswith(".onnx") else list(gpu_ids))
         self.network = open_network(name, Path(checkpoints_dir), epoch, device)
         known = self.network.constants
         landmarks = known.verts_mean[known.topology.keypoints].astype(np.float64)
@@ -94,6 +98,8 @@ class Predictor:
         if isinstance(image, str | Path):
             _, image, focal_35mm = read_photo(image)
         image = check_image(image)
+        if max_faces is not None and max_faces < 1:
+            raise InputError(f"max_faces: wanted 1 or more, got {max_faces}")
         starts = self.find(image, boxes, points)[:max_faces]
         return self.predict(image, self.camera(image, fov, focal_35mm), starts)
 
@@ -103,7 +109,7 @@ class Predictor:
         height, width = image.shape[:2]
         if fov is None and focal_35mm is not None:
             return camera_from_35mm(focal_35mm, width, height)
-        return camera_from_fov(fov or self.training.camera.fov, width, height)
+        return camera_from_fov(self.training.camera.fov if fov is None else fov, width, height)
 
     def fuse(self, faces: Sequence[FacePrediction]) -> list[FacePrediction]:
         """The faces of one person in several photos with one shape, expressions kept, and the poses that fit it; see
@@ -124,13 +130,16 @@ class Predictor:
     def find(self, image: np.ndarray, boxes: np.ndarray | None = None, points: np.ndarray | None = None) -> list[Start]:
         """Where the faces are sought: at the given points or boxes, else where they are detected; largest first."""
         if points is not None:
-            points = np.float64(points)
+            if boxes is not None:
+                raise InputError("points: wanted points or boxes, got both")
+            box = box_from_points(points, self.mean_points)
             if len(points) == 68:
-                return [Start(check_array("points", points, (68, 2)), True, "68 points")]
-            points = check_array("points", points, (5, 2))
-            return [Start(self.guess(box_from_points(points, self.mean_points)), False, "5 points")]
+                return [Start(np.float64(points), True, "68 points")]
+            return [Start(self.guess(box), False, "5 points")]
         if boxes is not None:
             boxes = check_array("boxes", boxes, (None, 4)).astype(np.float64)
+            if not (boxes[:, :2] < boxes[:, 2:]).all():
+                raise InputError(f"boxes: wanted left < right and top < bottom, got {boxes.tolist()}")
             starts = [Start(self.guess(box), False, "box") for box in boxes]
         else:
             starts = [Start(self.guess(found.box), False, "detected") for found in self.detector.detect(image)]
@@ -143,22 +152,26 @@ class Predictor:
         return box[:2] + (flat - low) / (high - low) * (box[2:] - box[:2])
 
     def predict(self, image: np.ndarray, camera: PhotoCamera, starts: Sequence[Start]) -> list[FacePrediction]:
-        """The faces at these places, in their order; those too small to see are left out."""
-        starts = [start for start in starts if middle_and_side(start.points)[1] >= SMALLEST_FACE]
-        if not starts:
-            return []
+        """The faces at these places, in their order, each once; those too small to see are left out."""
         faces = self.step(image, camera, starts)
-        if self.steps == 1:
-            return faces
-        # Points that are known need no second look.
-        again = [index for index, start in enumerate(starts) if not start.known]
-        second = [Start(faces[i].landmarks2d, False, starts[i].source) for i in again]
-        for index, face in zip(again, self.step(image, camera, second), strict=True):
-            faces[index] = face
-        return faces
+        if self.steps == 2:
+            # Points that are known need no second look.
+            again = [i for i, (start, face) in enumerate(zip(starts, faces, strict=True)) if face and not start.known]
+            second = [Start(faces[i].landmarks2d, False, starts[i].source) for i in again]
+            for index, face in zip(again, self.step(image, camera, second), strict=True):
+                faces[index] = face
+        return each_once([face for face in faces if face is not None])
 
-    def step(self, image: np.ndarray, camera: PhotoCamera, starts: Sequence[Start]) -> list[FacePrediction]:
-        """One look at each of the faces."""
+    def step(self, image: np.ndarray, camera: PhotoCamera, starts: Sequence[Start]) -> list[FacePrediction | None]:
+        """One look at each of the faces; None for those too small to see."""
+        results: list[FacePrediction | None] = [None] * len(starts)
+        large = [i for i, start in enumerate(starts) if middle_and_side(start.points)[1] >= SMALLEST_FACE]
+        for index, face in zip(large, self.look(image, camera, [starts[i] for i in large]), strict=True):
+            results[index] = face
+        return results
+
+    def look(self, image: np.ndarray, camera: PhotoCamera, starts: Sequence[Start]) -> list[FacePrediction]:
+        """One look at each of the faces, all of which are large enough."""
         if not starts:
             return []
         known = self.network.constants
@@ -173,13 +186,23 @@ class Predictor:
 
     def face(self, camera: PhotoCamera, view: View, start: Start, verts: np.ndarray, R_t: np.ndarray) -> FacePrediction:
         """What a look at one face gave, for the photo's own camera."""
-        box = np.concatenate([start.points.min(axis=0), start.points.max(axis=0)])
+        box = tight_box(start.points)
         pose, size = view.photo_pose(verts, R_t), (camera.width, camera.height)
         face = FacePrediction(
             verts, pose, self.network.constants.topology, camera.projection, size, box, start.source, confidence=0.0
         )
         move = np.linalg.norm(face.landmarks2d - start.points, axis=1).mean() / middle_and_side(start.points)[1]
         return replace(face, confidence=float(np.exp(-move / MOVE_SCALE)))
+
+
+def each_once(faces: list[FacePrediction]) -> list[FacePrediction]:
+    """The faces without those that lie on one before them: two boxes whose predictions became one face."""
+    kept: list[FacePrediction] = []
+    for face in faces:
+        boxes = np.array([tight_box(other.landmarks2d) for other in kept]).reshape(-1, 4)
+        if not (overlaps(tight_box(face.landmarks2d), boxes) > SAME_PLACE).any():
+            kept.append(face)
+    return kept
 
 
 def open_network(name: str, checkpoints_dir: Path, epoch: str, device: torch.device) -> Network:

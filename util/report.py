@@ -53,6 +53,10 @@ MEASURES = {
     "success_5deg_5cm": Measure("Within 5 degrees and 5 cm", "%", 100.0, higher_is_better=True),
     "reprojection_px": Measure("Reprojection error", "px"),
     "nme68_percent": Measure("68-point NME", "%"),
+    "nme68_3d_percent": Measure("68-point 3D NME, aligned by seven", "% of the eyes' distance"),
+    "auc68_3d_percent": Measure("Area under its curve up to 10 %", "%", higher_is_better=True),
+    "failure68_3d_percent": Measure("Failures: above 10 %", "%"),
+    "nme68_stretched_percent": Measure("68-point 3D NME, stretched to the true box", "%"),
 }
 
 

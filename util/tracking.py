@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from util.boxes import box_areas, overlaps, tight_box
 from util.pose import pose_from_6dof, pose_to_6dof
 from util.prediction import FacePrediction
 from util.smoothing import OneEuroFilter
@@ -40,8 +41,8 @@ class Track:
 class Tracker:
     """Follows the faces of a video.
 
-    look(image, places): predicts the faces at places [(68, 2)] once; find(image): detects and predicts afresh, the
-    largest first; seconds: between two frames.
+    look(image, places): predicts the faces at places [(68, 2)] once, None where there is nothing to see; find(image):
+    detects and predicts afresh, the largest first. times_lost: how often a face was.
     """
 
     def __init__(
@@ -49,21 +50,21 @@ class Tracker:
         look: Callable[[np.ndarray, Sequence[np.ndarray]], list[FacePrediction | None]],
         find: Callable[[np.ndarray], list[FacePrediction]],
         max_faces: int,
-        seconds: float,
         smooth: bool = False,
     ):
-        self.look, self.find, self.max_faces = look, find, max_faces
-        self.seconds, self.smooth = seconds, smooth
+        self.look, self.find, self.max_faces, self.smooth = look, find, max_faces, smooth
         self.tracks: list[Track] = []
         self.frame, self.count, self.times_lost = 0, 0, 0
 
-    def __call__(self, image: np.ndarray) -> dict[int, FacePrediction]:
-        """The faces of the next frame (h, w, 3) uint8 RGB by their numbers, which stay with them."""
+    def __call__(self, image: np.ndarray, seconds: float) -> dict[int, FacePrediction]:
+        """The faces of the next frame (h, w, 3) uint8 RGB by their numbers, which stay with them. seconds: since the
+        frame before."""
         followed = [track for track in self.tracks if not track.lost]
         faces = self.look(image, [track.face.landmarks2d for track in followed])
         for track, face in zip(followed, faces, strict=True):
             track.unseen += 1
-            if face is None or moved(track.face, face) > FARTHEST_MOVE or track.unseen > LONGEST_UNSEEN:
+            # written so that what is not a number is lost, too
+            if face is None or not moved(track.face, face) <= FARTHEST_MOVE or track.unseen > LONGEST_UNSEEN:
                 track.lost = 1
                 self.times_lost += 1
             else:
@@ -74,27 +75,36 @@ class Tracker:
         self.tracks = [track for track in self.tracks if track.lost <= LONGEST_LOST]
         for track in self.tracks:
             track.lost += track.lost > 0
-        return {track.number: self.smoothed(track) for track in self.tracks if not track.lost}
+        return {track.number: self.smoothed(track, seconds) for track in self.tracks if not track.lost}
 
     def match(self, found: list[FacePrediction]) -> None:
         """Gives what was detected to the faces that it is; the rest are others."""
-        free = list(self.tracks)
+        taken: list[Track] = []
         for face in found:
-            box = points_box(face)
-            overlaps = [overlap(box, points_box(track.face)) for track in free]
-            if overlaps and max(overlaps) >= SAME_FACE:
-                track = free.pop(int(np.argmax(overlaps)))
+            free = [track for track in self.tracks if track not in taken]
+            shares = overlap_with(face, free)
+            if len(shares) and shares.max() >= SAME_FACE:
+                track = free[int(np.argmax(shares))]
                 track.unseen = 0
                 if track.lost:
                     track.face, track.lost, track.filters = face, 0, []
-                # another one that was followed to the same face
-                self.tracks = [other for other in self.tracks if other not in free or not same_place(other, track)]
-                free = [other for other in free if other in self.tracks]
+            elif (overlap_with(face, taken) > SAME_PLACE).any():
+                continue  # a second detection of a face
             elif sum(not track.lost for track in self.tracks) < self.max_faces:
-                self.tracks.append(Track(self.count, face))
+                track = Track(self.count, face)
+                self.tracks.append(track)
                 self.count += 1
+            else:
+                continue
+            taken.append(track)
+            # others that were followed to the same face
+            self.tracks = [
+                other
+                for other in self.tracks
+                if other in taken or not overlap_with(track.face, [other])[0] > SAME_PLACE
+            ]
 
-    def smoothed(self, track: Track) -> FacePrediction:
+    def smoothed(self, track: Track, seconds: float) -> FacePrediction:
         """The face of a track, smoothed in time where that was asked for."""
         if not self.smooth:
             return track.face
@@ -102,30 +112,17 @@ class Tracker:
             track.filters = [OneEuroFilter(*kind) for kind in (ANGLE_FILTER, PLACE_FILTER, SHAPE_FILTER)]
         six = pose_to_6dof(track.face.R_t)
         parts = six[:3], six[3:], track.face.verts
-        angles, place, verts = (smooth(part, self.seconds) for smooth, part in zip(track.filters, parts, strict=True))
+        angles, place, verts = (smooth(part, seconds) for smooth, part in zip(track.filters, parts, strict=True))
         return replace(track.face, R_t=pose_from_6dof(np.concatenate([angles, place])), verts=np.float32(verts))
 
 
-def same_place(first: Track, second: Track) -> bool:
-    """Whether two faces lie on each other."""
-    return overlap(points_box(first.face), points_box(second.face)) > SAME_PLACE
-
-
-def points_box(face: FacePrediction) -> np.ndarray:
-    """(4,) the tight box of a face's 68 points."""
-    points = face.landmarks2d
-    return np.concatenate([points.min(axis=0), points.max(axis=0)])
+def overlap_with(face: FacePrediction, tracks: list[Track]) -> np.ndarray:
+    """(n,) how far the box of a face's 68 points overlaps those of tracks."""
+    boxes = np.array([tight_box(track.face.landmarks2d) for track in tracks]).reshape(-1, 4)
+    return overlaps(tight_box(face.landmarks2d), boxes)
 
 
 def moved(before: FacePrediction, after: FacePrediction) -> float:
     """Mean distance between the 68 points of two frames, in sides of their box."""
-    box = points_box(before)
-    side = np.sqrt(np.prod(box[2:] - box[:2]))
+    side = np.sqrt(box_areas(tight_box(before.landmarks2d)[None])[0])
     return float(np.linalg.norm(after.landmarks2d - before.landmarks2d, axis=1).mean() / side)
-
-
-def overlap(first: np.ndarray, second: np.ndarray) -> float:
-    """Intersection of two boxes (4,) over their union."""
-    sides = np.minimum(first[2:], second[2:]) - np.maximum(first[:2], second[:2])
-    shared = np.prod(np.maximum(sides, 0))
-    return float(shared / (np.prod(first[2:] - first[:2]) + np.prod(second[2:] - second[:2]) - shared))

@@ -13,8 +13,8 @@ from util.landmark_metrics import (
     OUTER_EYES_68,
     area_under_curve,
     cumulative_curve,
-    failure_rate,
     fit_similarity,
+    landmark_figures,
     landmark_nme_3d,
     similarity_align,
     stretched_nme_3d,
@@ -138,16 +138,34 @@ def test_what_cannot_be_aligned_is_told():
         landmark_nme_3d(points, true)
 
 
-def test_curve_area_and_failures():
+def test_curve_and_area():
     errors = np.array([0.3, 0.1, 0.2, 0.1])
     assert cumulative_curve(errors, np.array([0.05, 0.1, 0.2, 1])).tolist() == [0, 0.5, 0.75, 1]
-    assert failure_rate(errors) == 0.5  # 0.1 is no failure
+    with pytest.raises(ValueError, match="got none"):
+        cumulative_curve(np.zeros(0), np.array([0.1]))
     # errors that are spread evenly from 0 to twice the limit: the curve is a straight line to one half
     even = np.linspace(0, 0.2, 200_001)
-    assert area_under_curve(even) == pytest.approx(0.25, abs=1e-4)
-    assert failure_rate(even) == pytest.approx(0.5, abs=1e-5)
-    assert area_under_curve(np.zeros(3)) == 1
-    # a step's area is what lies right of it; the trapezoid over it is half a step wrong
-    assert area_under_curve(np.array([0.025, 0.5])) == pytest.approx(0.5 * 0.75, abs=0.5 / 1000)
-    with pytest.raises(ValueError, match="got none"):
-        area_under_curve(np.zeros(0))
+    assert area_under_curve(even).mean() == pytest.approx(0.25, abs=1e-5)  # the step of the errors
+    # a step's area is what lies right of it
+    assert area_under_curve(np.array([0.025, 0.5])).tolist() == [0.75, 0]
+    # and in general the area under the curve, by many trapezoids
+    drawn = np.random.default_rng(0).gamma(2, 0.03, 500)
+    thresholds = np.linspace(0, 0.1, 10_001)
+    area = np.trapezoid(cumulative_curve(drawn, thresholds), thresholds) / 0.1
+    assert area_under_curve(drawn).mean() == pytest.approx(area, abs=1e-4)  # half a trapezoid
+
+
+def test_figures_of_images():
+    verts = np.random.default_rng(1).normal(0, 0.05, (3, 80, 3))
+    keypoints = np.random.default_rng(2).permutation(80)[:68]
+    moved = 1.1 * verts + 0.02  # as well aligned as can be
+    moved[1, keypoints[8]] += 1.0
+    moved[2, keypoints[0]] = np.nan
+    figures = landmark_figures(moved, verts, keypoints)
+    assert figures["nme68_3d_percent"][0] == pytest.approx(0, abs=1e-9)
+    wanted = landmark_nme_3d(moved[1:2, keypoints], verts[1:2, keypoints])[0]
+    assert figures["nme68_3d_percent"][1] == pytest.approx(100 * wanted)
+    assert figures["auc68_3d_percent"].tolist()[1:] == [0, 0]
+    assert figures["failure68_3d_percent"].tolist() == [0, 100, 100]
+    assert np.isnan(figures["nme68_3d_percent"][2])
+    assert figures["nme68_stretched_percent"][0] == pytest.approx(0, abs=1e-9)

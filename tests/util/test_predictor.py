@@ -132,6 +132,13 @@ def test_all_faces_the_largest_first_and_no_more_than_wanted(predictor):
     assert near.image_size == (1000, 800)
 
 
+def test_two_boxes_of_one_face_are_one_face(predictor):
+    camera = camera_from_fov(64.843, 600, 600)
+    pose = pose_from_6dof([0, 0, 0, 0, 0, -0.55])
+    box = true_box(camera, pose)
+    assert len(predictor(draw(camera, pose), boxes=np.stack([box, box + 8]))) == 1
+
+
 def test_two_looks_and_what_is_told_about_points(predictor):
     camera = camera_from_fov(64.843, 600, 600)
     pose = pose_from_6dof([0, 0.2, 0, 0, 0, -0.55])
@@ -217,6 +224,16 @@ def test_bad_arguments_are_told(predictor):
         predictor(image, points=np.zeros((6, 2)))
     with pytest.raises(ValueError, match=r"boxes: wanted shape \(any, 4\)"):
         predictor(image, boxes=np.zeros((1, 3)))
+    with pytest.raises(ValueError, match="wanted points or boxes, got both"):
+        predictor(image, points=np.eye(5)[:, :2], boxes=np.zeros((1, 4)))
+    with pytest.raises(ValueError, match="wanted left < right and top < bottom"):
+        predictor(image, boxes=np.array([[90.0, 90, 20, 20]]))
+    with pytest.raises(ValueError, match="points that are apart"):
+        predictor(image, points=np.ones((68, 2)))
+    with pytest.raises(ValueError, match="max_faces: wanted 1 or more, got 0"):
+        predictor(image, max_faces=0)
+    with pytest.raises(ValueError, match="got 0"):
+        predictor(image, fov=0)
     with pytest.raises(ValueError, match="steps: wanted 1 or 2, got 3"):
         Predictor("x", steps=3)
 
