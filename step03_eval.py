@@ -149,12 +149,12 @@ def score(
     write_image_metrics(folder / "metrics.csv", dataset.samples, evaluation.metrics)
     save_picture(folder / "error_map.jpg", error_map(evaluation.vertex_errors, run.topology, REDDEST_ERROR))
     save_picture(folder / "cases.jpg", draw_cases(first.model, dataset, device, evaluation, run))
-    cases = gallery_cases(candidates, evaluation.metrics["score"], options, device)
-    size = write_report(folder / "index.html", report_of(options, candidates, references, evaluations, cases))
     print(f"figures: {folder / 'metrics.json'}, {folder / 'metrics.csv'}")
     print(f"pictures: {folder / 'cases.jpg'}, {folder / 'error_map.jpg'}")
     print(f"{len(dataset)} validation images of {num_subjects(dataset)} subjects, lower is better:")
     print(format_table(rows))
+    cases = gallery_cases(candidates, evaluation.metrics["score"], options, device)
+    size = write_report(folder / "index.html", report_of(options, candidates, references, evaluations, cases))
     print(f"page: {folder / 'index.html'}, {size / 1e6:.1f} MB, to be opened in a browser")
 
 

@@ -8,7 +8,7 @@ as .mp4 and all frames' faces as .npz (util/video_output.py).
 """
 
 import argparse
-from collections import Counter
+import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -17,8 +17,16 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from data.photos import find_photos, is_video, read_boxes, read_given_points, read_photo
-from data.videos import Video
+from data.photos import (
+    PHOTO_ENDINGS,
+    find_photos,
+    is_video,
+    other_pictures,
+    read_boxes,
+    read_given_points,
+    read_photo,
+)
+from data.videos import Video, is_webcam
 from models.exported import export_network
 from models.loading import read_run
 from options.predict_options import parse_predict_options
@@ -37,6 +45,8 @@ from util.views import PhotoCamera
 
 SHEET_TILES, SHEET_COLUMNS, SHEET_TILE = 100, 6, 320
 TEXTURE_SIZE = 512
+# How many names a message lists.
+SHOWN = 10
 
 
 class Found(NamedTuple):
@@ -57,7 +67,7 @@ def main() -> None:
     )
     print(predictor.device_line)
     options.output_dir.mkdir(parents=True, exist_ok=True)
-    if options.input.isdecimal() or is_video(Path(options.input)):
+    if is_webcam(options.input) or is_video(options.input):
         predict_video(predictor, options)
     else:
         predict_photos(predictor, options)
@@ -74,69 +84,99 @@ def export_run(options: argparse.Namespace) -> None:
 
 def predict_photos(predictor: Predictor, options: argparse.Namespace) -> None:
     """Predicts and writes every photo that can be read; says which could not, and where no face was found."""
+    refuse(options, "photos", smooth=False, max_frames=None)
     source, stages = Path(options.input), Stages()
-    paths = find_photos(source)
+    if source.is_dir() and source.resolve() == options.output_dir.resolve():
+        raise InputError(f"--output_dir: wanted another folder than that of the photos, got {options.output_dir}")
+    photos, others = find_photos(source), other_pictures(source)
+    if source.is_dir():  # earlier results are no photos
+        results = options.output_dir.resolve()
+        photos, others = ([p for p in paths if results not in p.resolve().parents] for paths in (photos, others))
+    if others:
+        print(
+            f"left out: {some([path.name for path in others])}: photos are {', '.join(PHOTO_ENDINGS)}; videos are taken one by one"
+        )
     output = PhotoOutput(options, uv_layout(predictor.network.constants.topology), stages)
-    found = []
-    for item, photo in predict_each(predictor, options, source, paths, stages):
-        found.append(item)
-        if not options.same_person:
-            output.add(item, photo)
-    if options.same_person:
-        found = one_person(found, predictor)
-        for item in tqdm(found, desc="write", unit="photo"):
-            output.add(item, read_photo(item.path).pixels)
-    without = [str(item.path) for item in found if not item.faces]
+    try:
+        if options.same_person:
+            found = [item for item, _ in predict_each(predictor, options, source, photos, stages)]
+            for item in tqdm(one_person(found, predictor), desc="write", unit="photo"):
+                output.add(item, read_photo(item.path).pixels)
+        else:
+            for item, photo in predict_each(predictor, options, source, photos, stages):
+                output.add(item, photo)
+    finally:
+        output.close()
+    without = [str(item.path) for item in output.found if not item.faces]
     if without:
-        print(f"no face found in {len(without)}: {', '.join(without[:20])}{', ...' if len(without) > 20 else ''}")
-    if len(without) == len(found):
-        raise InputError(f"--input {source}: wanted photos with faces, found none; --boxes says where they are")
-    write_faces_table(options.output_dir / "faces.csv", [(item.path, item.faces) for item in found])
-    output.write_sheet(options.output_dir / "contact_sheet.jpg")
-    print(
-        f"{sum(len(item.faces) for item in found)} faces in {len(found)} of {len(paths)} photos: {options.output_dir}"
-    )
-    print(f"a photo: {stages.line(len(found))}")
+        print(f"no face found in {some(without)}")
+    faces = sum(len(item.faces) for item in output.found)
+    if not faces:
+        read = len(output.found)
+        raise InputError(
+            f"--input {source}: wanted photos with faces, could read {read} of {len(photos)}"
+            + (" and found no face; --boxes says where they are" if read else "")
+        )
+    print(f"{faces} faces in {len(output.found)} of {len(photos)} photos: {options.output_dir}")
+    print(f"a photo: {stages.line(len(output.found))}")
+
+
+def refuse(options: argparse.Namespace, what: str, **unset: object) -> None:
+    """Raises InputError where an option is set that means nothing for what is predicted. unset: what they are else."""
+    told = [name for name, value in unset.items() if getattr(options, name) != value]
+    if told:
+        raise InputError(f"--{told[0]}: means nothing for {what}, got {getattr(options, told[0])}")
+
+
+def some(names: list[str]) -> str:
+    """How many there are, and the first of them."""
+    return f"{len(names)}: {', '.join(names[:SHOWN])}{', ...' if len(names) > SHOWN else ''}"
 
 
 def predict_each(
-    predictor: Predictor, options: argparse.Namespace, source: Path, paths: list[Path], stages: Stages
+    predictor: Predictor, options: argparse.Namespace, source: Path, photos: list[Path], stages: Stages
 ) -> Iterator[tuple[Found, np.ndarray]]:
-    """Yields each photo's faces with its pixels; photos that cannot be read are passed over with a message."""
+    """Yields each photo's faces with its pixels; those with which something is wrong are passed over, with a message."""
     boxes = read_boxes(options.boxes) if options.boxes else {}
     base = source if source.is_dir() else source.parent
-    unknown = sorted(boxes.keys() - {path.relative_to(base).as_posix() for path in paths})
+    relative = [path.relative_to(base) for path in photos]
+    unknown = sorted(boxes.keys() - {path.as_posix() for path in relative})
     if unknown:
-        raise InputError(f"--boxes {options.boxes}: wanted photos of {base}, got {', '.join(unknown[:5])}")
-    names = result_names([path.relative_to(base) for path in paths])
-    for path, name in zip(tqdm(paths, desc="photos", unit="photo"), names, strict=True):
+        raise InputError(f"--boxes {options.boxes}: wanted photos of {base}, got {some(unknown)}")
+    bar = tqdm(zip(photos, relative, result_names(relative), strict=True), "photos", len(photos), unit="photo")
+    for path, short, name in bar:
+        own_boxes = boxes.get(short.as_posix())
         try:
             with stages("read"):
                 photo = read_photo(path)
-                given = read_given_points(path) if options.faces == "given" else None
+                given = read_given_points(path) if options.faces == "given" and own_boxes is None else None
+            with stages("find faces"):
+                places = predictor.find(photo.pixels, own_boxes, given)
         except (InputError, OSError) as error:
-            tqdm.write(f"passed over: {error}")
+            told = str(error)
+            tqdm.write(f"passed over: {told if str(path) in told else f'{path}: {told}'}")
             continue
+        if len(places) > options.max_faces:
+            tqdm.write(f"{path}: {len(places)} faces, of which the {options.max_faces} largest count (--max_faces)")
         camera = predictor.camera(photo.pixels, options.fov, photo.focal_35mm)
-        with stages("find faces"):
-            places = predictor.find(photo.pixels, boxes.get(path.relative_to(base).as_posix()), given)
         with stages("predict"):
             faces = predictor.predict(photo.pixels, camera, places[: options.max_faces])
         yield Found(path, options.output_dir / name, faces), photo.pixels
 
 
 def one_person(found: list[Found], predictor: Predictor) -> list[Found]:
-    """Keeps the largest face of each photo, all with the one shape that their predictions agree on."""
-    found = [item for item in found if item.faces]
-    fused = predictor.fuse([item.faces[0] for item in found]) if found else []
-    return [item._replace(faces=[face]) for item, face in zip(found, fused, strict=True)]
+    """The largest face of each photo, all with the one shape that their predictions agree on."""
+    fused = iter(predictor.fuse([item.faces[0] for item in found if item.faces]))
+    return [item._replace(faces=[next(fused)] if item.faces else []) for item in found]
 
 
 class PhotoOutput:
-    """Writes what is wanted of photos, and their contact sheet. chart: (N, 2) of the topology, see util.uv."""
+    """Writes what is wanted of photos, and at the end their table and contact sheet. chart: (N, 2) of the topology, see
+    util.uv."""
 
     def __init__(self, options: argparse.Namespace, chart: np.ndarray, stages: Stages):
         self.options, self.chart, self.stages = options, chart, stages
+        self.found: list[Found] = []
         self.sheet: list[np.ndarray] = []
 
     def add(self, item: Found, photo: np.ndarray) -> None:
@@ -149,35 +189,43 @@ class PhotoOutput:
             if len(self.sheet) < SHEET_TILES:
                 picture = overlay_picture(photo, prediction.scene, item.faces)
                 self.sheet.append(label(fit_square(picture, SHEET_TILE), item.path.name))
+        self.found.append(item)
 
-    def write_sheet(self, path: Path) -> None:
-        """Writes the overlays of the first SHEET_TILES photos."""
-        save_picture(path, mosaic(self.sheet, min(SHEET_COLUMNS, len(self.sheet)), SHEET_TILE))
+    def close(self) -> None:
+        """Writes the table of all faces, and the overlays of the first SHEET_TILES photos in one picture."""
+        if self.found:
+            write_faces_table(self.options.output_dir / "faces.csv", [(item.path, item.faces) for item in self.found])
+            sheet = mosaic(self.sheet, min(SHEET_COLUMNS, len(self.sheet)), SHEET_TILE)
+            save_picture(self.options.output_dir / "contact_sheet.jpg", sheet)
 
 
 def result_names(photos: list[Path]) -> list[Path]:
-    """What the results of photos are called: as the photo without its ending, but with it where two photos of a folder
-    differ in nothing else."""
-    times = Counter(photo.with_suffix("") for photo in photos)
-    return [photo if times[photo.with_suffix("")] > 1 else photo.with_suffix("") for photo in photos]
+    """What the results of photos are called: as the photo without its ending, but with it where another photo is called
+    the same."""
+    names = {photo: photo.with_suffix("") for photo in photos}
+    while shared := [photo for photo, name in names.items() if name != photo and list(names.values()).count(name) > 1]:
+        names |= {photo: photo for photo in shared}
+    return list(names.values())
 
 
 def predict_video(predictor: Predictor, options: argparse.Namespace) -> None:
     """Follows the faces of a video or webcam; Ctrl-C ends it and keeps what was seen so far."""
+    refuse(options, "a video", boxes=None, same_person=False)
     video, stages = Video(options.input), Stages()
     target = options.output_dir / (f"webcam_{options.input}" if video.webcam else Path(options.input).stem)
     output, window, tracker = VideoOutput(target, video.rate), webcam_window(video), None
     frames = tqdm(islice(video.frames(), options.max_frames), total=video.length, desc=video.name, unit="frame")
-    stopped = False
+    stopped, start, seconds = False, time.perf_counter(), 0.0
     try:
         for frame in frames:
-            tracker = tracker or follow(predictor, predictor.camera(frame, options.fov), options, video.rate)
+            tracker = tracker or follow(predictor, predictor.camera(frame, options.fov), options)
+            before, seconds = seconds, time.perf_counter() - start if video.webcam else output.count / video.rate
             with stages("find and predict"):
-                faces = tracker(frame)
+                faces = tracker(frame, seconds - before or 1 / video.rate)
             with stages("draw"):
                 picture = overlay_picture(frame, join_faces(frame, list(faces.values())), list(faces.values()))
             with stages("write"):
-                output.add(picture, faces)
+                output.add(picture, faces, seconds)
             if window is not None and not window.show(picture):
                 break
     except KeyboardInterrupt:
@@ -189,13 +237,14 @@ def predict_video(predictor: Predictor, options: argparse.Namespace) -> None:
     if ended and video.length is not None and output.count < video.length:
         print(f"{video.name}: wanted {video.length} frames, could read {output.count}: it is cut short or damaged")
     if not output.rows:
-        raise InputError(f"{video.name}: wanted faces, found none in {output.count} frames; overlay: {target}.mp4")
+        raise InputError(f"{video.name}: wanted faces, found none in {output.count} frames")
     each = stages.seconds.total() / output.count
-    print(f"{output.count} frames, {tracker.count} faces, lost {tracker.times_lost} times: {target}.mp4, {target}.npz")
+    seen = f"{output.count} frames, {tracker.count} faces, lost {tracker.times_lost} times"
+    print(f"{seen}: {output.overlay}, {output.arrays}")
     print(f"{1 / each:.1f} frames a second; each frame: {stages.line(output.count)}")
 
 
-def follow(predictor: Predictor, camera: PhotoCamera, options: argparse.Namespace, rate: float) -> Tracker:
+def follow(predictor: Predictor, camera: PhotoCamera, options: argparse.Namespace) -> Tracker:
     """A tracker of the faces in front of that camera."""
 
     def look(image: np.ndarray, places: Sequence[np.ndarray]) -> list[FacePrediction | None]:
@@ -204,7 +253,7 @@ def follow(predictor: Predictor, camera: PhotoCamera, options: argparse.Namespac
     def find(image: np.ndarray) -> list[FacePrediction]:
         return predictor.predict(image, camera, predictor.find(image)[: options.max_faces])
 
-    return Tracker(look, find, options.max_faces, 1 / rate, options.smooth)
+    return Tracker(look, find, options.max_faces, options.smooth)
 
 
 def webcam_window(video: Video) -> Window | None:

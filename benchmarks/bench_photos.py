@@ -60,9 +60,8 @@ def draw_person(index: int, cameras: list[PhotoCamera]) -> list[Drawn]:
     ]
 
 
-def errors(predictor: Predictor, drawn: Drawn, fov: float | None, steps: int) -> np.ndarray:
-    """(4,) NME in percent, rotation in degrees, distance and translation in mm, of one face."""
-    rng = np.random.default_rng(SEED)
+def errors(predictor: Predictor, drawn: Drawn, fov: float | None, steps: int, rng: np.random.Generator) -> np.ndarray:
+    """(4,) NME in percent, rotation in degrees, distance and translation in mm, of one face. rng: of the box."""
     points = drawn.points(predictor.network.constants.topology.keypoints)
     low, high = points.min(axis=0), points.max(axis=0)
     side = (high - low).max()
@@ -95,7 +94,9 @@ def main() -> None:
                 (f"{fov:5.1f} degrees, not told", None, 2),
                 (f"{fov:5.1f} degrees, told, one look", fov, 1),
             ):
-                rows.setdefault(title, []).append(errors(predictor, drawn, told, steps))
+                rows.setdefault(title, []).append(
+                    errors(predictor, drawn, told, steps, np.random.default_rng([SEED, index]))
+                )
     print(f"{options.people} people, means of errors{'':11}{'NME %':>9}{'rot. deg':>9}{'tz mm':>9}{'place mm':>9}")
     for title, values in sorted(rows.items(), key=lambda row: row[0][5:]):
         print(f"{title:<36}" + "".join(f"{value:9.2f}" for value in np.mean(values, axis=0)))

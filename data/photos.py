@@ -20,9 +20,15 @@ from util.errors import InputError
 
 PHOTO_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
 VIDEO_ENDINGS = (".mp4", ".m4v", ".avi", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv", ".3gp")
+# Pictures that are not read; a folder's are told.
+OTHER_ENDINGS = (".heic", ".heif", ".avif", ".gif", ".jxl", ".jp2", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf")
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP")
 # Pillow refuses a photo of more than twice the pixels that it warns of, because a small file may claim any size.
 MOST_PIXELS = 2 * Image.MAX_IMAGE_PIXELS
+# Overlays are drawn and written up to this side (JPEG's own limit is near).
+MOST_SIDE = 65_500
+# Focal lengths that lenses have, as equivalents in mm; others are mistakes of the camera's.
+FOCAL_LENGTHS = (4, 4000)
 # What shows through transparent pixels: mid grey, from which skin and hair differ less than from black or white.
 BACKDROP = (128, 128, 128)
 # EXIF orientation -> what turns the stored picture into the one that is shown.
@@ -67,6 +73,13 @@ def find_photos(path: str | Path) -> list[Path]:
     return photos
 
 
+def other_pictures(path: str | Path) -> list[Path]:
+    """The pictures and videos in a folder and below it that `find_photos` leaves out for their kind, sorted."""
+    endings = (*OTHER_ENDINGS, *VIDEO_ENDINGS)
+    files = visible_files(Path(path)) if Path(path).is_dir() else ()
+    return sorted(file for file in files if file.suffix.lower() in endings)
+
+
 def visible_files(folder: Path) -> Iterator[Path]:
     """All files in a folder and below it that are not hidden. Raises OSError where a folder cannot be read."""
 
@@ -109,6 +122,8 @@ def read_photo(path: str | Path) -> Photo:
         except Exception as error:  # on damaged files, decoders raise errors of any type
             told = " ".join(str(error).split())
             raise InputError(f"{path}: wanted a whole photo, cannot decode it ({told})") from None
+    if max(pixels.shape) > MOST_SIDE:
+        raise InputError(f"{path}: wanted sides of at most {MOST_SIDE} pixels, got {pixels.shape[1]}x{pixels.shape[0]}")
     if orientation in TURNS:
         pixels = np.array(Image.fromarray(pixels).transpose(TURNS[orientation]))
     return Photo(path, pixels, focal)
@@ -124,6 +139,8 @@ def decode_pixels(image: Image.Image, data: bytes) -> np.ndarray:
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     elif image.mode == "F":
         image = Image.fromarray(bytes_of_floats(np.asarray(image)))
+    elif image.mode == "LAB":
+        raise ValueError("its colours are LAB")
     elif image.mode == "I":
         raise ValueError("its pixels are integers of 32 bits")
     if image.has_transparency_data:
@@ -148,7 +165,7 @@ def read_exif(image: Image.Image) -> tuple[int, float | None]:
         focal = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.FocalLengthIn35mmFilm)
     except Exception:  # Pillow raises errors of any type on broken EXIF; the pixels are as good
         return 1, None
-    known = isinstance(focal, int) and focal > 0  # zero means unknown
+    known = isinstance(focal, int) and FOCAL_LENGTHS[0] <= focal <= FOCAL_LENGTHS[1]  # zero means unknown
     return orientation, float(focal) if known else None
 
 

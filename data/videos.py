@@ -12,13 +12,19 @@ from util.errors import InputError
 USUAL_RATE = 30.0
 
 
+def is_webcam(source: str) -> bool:
+    """Whether that is the number of a webcam, and no file or folder."""
+    return source.isdecimal() and not Path(source).exists()
+
+
 class Video:
     """A video file or a webcam. rate: frames a second; length: frames, as the file says, None for a webcam or where it
     does not say; webcam: whether it is one."""
 
     def __init__(self, source: str):
-        """source: path, or the number of a webcam. Raises FileNotFoundError, or InputError where it cannot be read."""
-        self.webcam = source.isdecimal()
+        """source: path, or else the number of a webcam. Raises FileNotFoundError, or InputError where it cannot be
+        read."""
+        self.webcam = is_webcam(source)
         if not self.webcam and not Path(source).is_file():
             raise FileNotFoundError(f"video {source}: no such file")
         self.name = f"webcam {source}" if self.webcam else f"video {source}"

@@ -9,7 +9,7 @@ from options.base_options import StepParser, add_run_options, number, parse_run_
 # What --want knows, and the files that it stands for: X is the photo's name.
 WANTS = {
     "overlay": "X_overlay.jpg: the lit meshes of all faces over the photo",
-    "mesh": "X_<face>.obj and .ply: the mesh in metres with the photo's colours",
+    "mesh": "X_<face>.obj and .ply: the mesh in metres, coloured; X_<face>_landmarks3d.txt: its 68 points",
     "landmarks": "X_landmarks.txt: the 68 points of all faces, x y in pixels, z in metres; .jpg: drawn",
     "pose": "X_pose.json: R_t, angles, translation and camera of all faces; .jpg: boxes over the photo",
     "depth": "X_depth.png: 16 bits, tenths of a millimetre, 0 is nothing; X_depth_colors.jpg: with a scale",
@@ -55,7 +55,7 @@ def parse_predict_options(arguments: Sequence[str] | None = None) -> argparse.Na
     )
     known = "; ".join(f"{name}: {files}" for name, files in WANTS.items())
     group.add_argument(
-        "--want", type=parse_wants, default=USUAL_WANTS, metavar="NAMES", help=f"all, or some of: {known}"
+        "--want", type=parse_wants, default=USUAL_WANTS, metavar="NAMES", help=f"of photos, all, or some of: {known}"
     )
     group.add_argument(
         "--frame",

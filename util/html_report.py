@@ -301,12 +301,14 @@ def history_data(history: Sequence[dict[str, float]]) -> dict[str, list[float | 
 
 def case_data(case: Case) -> dict[str, Any]:
     """The meshes of a case."""
-    predictions = [{"mesh": packed_mesh(p.verts), "pose": p.R_t.tolist()} for p in case.predictions]
+    predictions = [{"mesh": packed_mesh(p.verts), "pose": np.nan_to_num(p.R_t).tolist()} for p in case.predictions]
     return {"mesh": packed_mesh(case.verts), "pose": case.R_t.tolist(), "predictions": predictions}
 
 
 def packed_mesh(verts: np.ndarray) -> dict[str, Any]:
-    """Vertices (N, 3) in metres as 16-bit numbers of a common scale: 10 micrometres for a head of 0.3 m."""
+    """Vertices (N, 3) in metres as 16-bit numbers of a common scale: 10 micrometres for a head of 0.3 m. What is not
+    finite lies at the origin."""
+    verts = np.nan_to_num(verts, nan=0.0, posinf=0.0, neginf=0.0)
     scale = float(np.abs(verts).max()) / 32767 or 1.0
     return {"scale": scale, "numbers": b64encode(np.rint(verts / scale).astype("<i2").tobytes()).decode()}
 

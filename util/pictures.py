@@ -65,6 +65,7 @@ def draw_box(image: np.ndarray, box: np.ndarray, color: tuple[int, int, int] = (
 def label(image: np.ndarray, text: str) -> np.ndarray:
     """Text in the upper left corner over a copy of the image, dark-rimmed so that it reads on anything."""
     picture, scale = image.copy(), image.shape[1] / 640
+    text = text.encode("ascii", "replace").decode()  # OpenCV's font has no more
     for color, thickness in ((0, 0, 0), 4), ((255, 255, 255), 1):
         position = (int(10 * scale) + 2, int(24 * scale) + 4)
         cv2.putText(picture, text, position, FONT, 0.75 * scale, color, max(1, round(thickness * scale)), cv2.LINE_AA)

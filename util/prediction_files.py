@@ -19,6 +19,9 @@ X_faces.json: the same with
     source, confidence   where the first box came from; 0..1
     landmarks            68 rows of x, y, z as in X_landmarks.txt
 
+X_<face>_landmarks3d.txt: the 68 points of the mesh files, x y z in metres in their frame, as util.scan_metrics reads
+them.
+
 X_<face>.npz and .mat: verts (N, 3) canonical metres, camera_verts (N, 3) metres, R_t, projection (4, 4), euler_degrees
 (3,) pitch, yaw, roll, translation_mm (3,), triangles (F, 3), keypoints (68,), points (N, 3) and landmarks (68, 3) with
 x, y, z as above, uv (N, 2) with v up, colors (N, 3) uint8 RGB, seen (N,) whether the photo shows the vertex, image_size
@@ -199,6 +202,8 @@ def _mesh(work: Prediction) -> Contents:
         vertices, triangles = work.vertices(face), face.topology.triangles
         yield f"_{index}.obj", obj_text(vertices, triangles, colors).encode()
         yield f"_{index}.ply", ply_bytes(vertices, triangles, colors)
+        rows = [f"{x:.6f} {y:.6f} {z:.6f}\n" for x, y, z in vertices[face.topology.keypoints]]
+        yield f"_{index}_landmarks3d.txt", "".join(rows).encode()
 
 
 def _glb(work: Prediction) -> Contents:
@@ -289,4 +294,5 @@ def write_faces_table(path: Path, photos: list[tuple[Path, list[FacePrediction]]
             angles, translation = _pose_numbers(face)
             numbers = [face.confidence, *face.box, *angles, *translation]
             writer.writerow([photo, index, face.source, *(f"{number:.6g}" for number in numbers)])
-    write_whole(path, lambda file: file.write(text.getvalue().encode()))
+    # names of files need not be text
+    write_whole(path, lambda file: file.write(text.getvalue().encode(errors="surrogateescape")))

@@ -114,6 +114,8 @@ class Predictor:
     def fuse(self, faces: Sequence[FacePrediction]) -> list[FacePrediction]:
         """The faces of one person in several photos with one shape, expressions kept, and the poses that fit it; see
         util.identity. Faces count by their confidence."""
+        if not faces:
+            return []
         known = self.network.constants
         weights = np.array([max(face.confidence, LEAST_WEIGHT) for face in faces])
         shapes = fuse_shapes(

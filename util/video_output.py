@@ -1,8 +1,9 @@
 """What step05 makes of a video: the overlay as .mp4, and the faces of all frames in one .npz.
 
-<name>.npz: a row for each face of each frame: frame, face (its number, which stays with it), verts (M, N, 3) canonical
-metres, R_t (M, 4, 4), box (M, 4), confidence (M,); and for all: triangles, keypoints, projection (4, 4), image_size,
-frames_per_second.
+<name>_faces.npz: a row for each face of each frame: frame, seconds (since the first), face (its number, which stays
+with it), verts (M, N, 3) canonical metres, R_t (M, 4, 4), box (M, 4), confidence (M,); and for all: triangles,
+keypoints, projection (4, 4), image_size. It is written at the end; until then each face of a frame takes 15 kB of
+memory.
 """
 
 import os
@@ -17,28 +18,36 @@ from util.prediction import FacePrediction
 
 
 class VideoOutput:
-    """Writes <stem>.mp4 frame by frame, under a temporary name until `close`, and <stem>.npz then.
+    """Writes <path>_overlay.mp4 frame by frame, under a temporary name until `close`, and <path>_faces.npz then.
 
     path: folder and stem; rate: frames a second.
     """
 
     def __init__(self, path: Path, rate: float):
-        self.path, self.rate = path, rate
+        self.overlay, self.arrays = (path.with_name(path.name + ending) for ending in ("_overlay.mp4", "_faces.npz"))
         self.temporary = path.with_name(f".{path.name}.{os.getpid()}.part.mp4")
+        # MPEG-4 has no finer clock than 65,535 to the second.
+        self.rate = rate if rate <= 60 else float(round(rate))
         self.writer: cv2.VideoWriter | None = None
-        self.rows: list[tuple[int, int, FacePrediction]] = []
-        self.count = 0
+        self.rows: list[tuple[int, float, int, FacePrediction]] = []
+        self.count, self.written = 0, 0
 
-    def add(self, picture: np.ndarray, faces: dict[int, FacePrediction]) -> None:
-        """One frame: its overlay (h, w, 3) uint8 RGB and its faces. Raises InputError where it cannot be written."""
+    def add(self, picture: np.ndarray, faces: dict[int, FacePrediction], seconds: float) -> None:
+        """One frame: its overlay (h, w, 3) uint8 RGB, its faces, and when it was seen. It is shown until the next one:
+        where a webcam's frames come slower than the rate, they are repeated. Raises InputError where the overlay cannot
+        be written."""
+        # the codec wants even sides
+        picture = np.pad(picture, [(0, picture.shape[0] % 2), (0, picture.shape[1] % 2), (0, 0)], mode="edge")
         if self.writer is None:
             # MPEG-4 part 2, which every build of OpenCV writes; browsers want H.264 and do not play it.
             code = cv2.VideoWriter.fourcc(*"mp4v")
             self.writer = cv2.VideoWriter(str(self.temporary), code, self.rate, picture.shape[1::-1])
             if not self.writer.isOpened():
-                raise InputError(f"{self.path}.mp4: cannot be written")
-        self.writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-        self.rows += [(self.count, number, face) for number, face in faces.items()]
+                raise InputError(f"{self.overlay}: cannot be written")
+        for _ in range(max(1, round(seconds * self.rate) + 1 - self.written)):
+            self.writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+            self.written += 1
+        self.rows += [(self.count, seconds, number, face) for number, face in faces.items()]
         self.count += 1
 
     def close(self) -> None:
@@ -46,13 +55,14 @@ class VideoOutput:
         if self.writer is None:
             return
         self.writer.release()
-        os.replace(self.temporary, self.path.with_name(f"{self.path.name}.mp4"))
+        os.replace(self.temporary, self.overlay)
         if not self.rows:
             return
-        frames, numbers, faces = zip(*self.rows, strict=True)
+        frames, seconds, numbers, faces = zip(*self.rows, strict=True)
         first = faces[0]
         arrays = {
             "frame": np.array(frames),
+            "seconds": np.array(seconds),
             "face": np.array(numbers),
             "verts": np.stack([face.verts for face in faces]),
             "R_t": np.stack([face.R_t for face in faces]),
@@ -62,9 +72,8 @@ class VideoOutput:
             "keypoints": first.topology.keypoints,
             "projection": first.projection,
             "image_size": np.array(first.image_size),
-            "frames_per_second": np.array(self.rate),
         }
-        write_whole(self.path.with_name(f"{self.path.name}.npz"), lambda file: np.savez_compressed(file, **arrays))
+        write_whole(self.arrays, lambda file: np.savez_compressed(file, **arrays))
 
 
 class Window:
