@@ -93,9 +93,8 @@ def predict_photos(predictor: Predictor, options: argparse.Namespace) -> None:
         results = options.output_dir.resolve()
         photos, others = ([p for p in paths if results not in p.resolve().parents] for paths in (photos, others))
     if others:
-        print(
-            f"left out: {some([path.name for path in others])}: photos are {', '.join(PHOTO_ENDINGS)}; videos are taken one by one"
-        )
+        kinds = f"photos are {', '.join(PHOTO_ENDINGS)}; videos are taken one by one"
+        print(f"left out: {some([path.name for path in others])}: {kinds}")
     output = PhotoOutput(options, uv_layout(predictor.network.constants.topology), stages)
     try:
         if options.same_person:
@@ -136,7 +135,7 @@ def some(names: list[str]) -> str:
 def predict_each(
     predictor: Predictor, options: argparse.Namespace, source: Path, photos: list[Path], stages: Stages
 ) -> Iterator[tuple[Found, np.ndarray]]:
-    """Yields each photo's faces with its pixels; those with which something is wrong are passed over, with a message."""
+    """Yields each photo's faces with its pixels; those with something wrong are passed over, with a message."""
     boxes = read_boxes(options.boxes) if options.boxes else {}
     base = source if source.is_dir() else source.parent
     relative = [path.relative_to(base) for path in photos]

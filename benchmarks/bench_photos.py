@@ -94,9 +94,8 @@ def main() -> None:
                 (f"{fov:5.1f} degrees, not told", None, 2),
                 (f"{fov:5.1f} degrees, told, one look", fov, 1),
             ):
-                rows.setdefault(title, []).append(
-                    errors(predictor, drawn, told, steps, np.random.default_rng([SEED, index]))
-                )
+                noise = np.random.default_rng([SEED, index])  # the same for all that is compared
+                rows.setdefault(title, []).append(errors(predictor, drawn, told, steps, noise))
     print(f"{options.people} people, means of errors{'':11}{'NME %':>9}{'rot. deg':>9}{'tz mm':>9}{'place mm':>9}")
     for title, values in sorted(rows.items(), key=lambda row: row[0][5:]):
         print(f"{title:<36}" + "".join(f"{value:9.2f}" for value in np.mean(values, axis=0)))

@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from data.detectors import quiet_opencv
 from util.errors import InputError
 
 # Frames a second of a video or webcam that does not say.
@@ -28,7 +29,8 @@ class Video:
         if not self.webcam and not Path(source).is_file():
             raise FileNotFoundError(f"video {source}: no such file")
         self.name = f"webcam {source}" if self.webcam else f"video {source}"
-        self.capture = cv2.VideoCapture(int(source) if self.webcam else source)
+        with quiet_opencv():
+            self.capture = cv2.VideoCapture(int(source) if self.webcam else source)
         if not self.capture.isOpened():
             raise InputError(f"{self.name}: cannot be opened; is it there, and of a kind that OpenCV reads?")
         rate = self.capture.get(cv2.CAP_PROP_FPS)

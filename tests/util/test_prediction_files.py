@@ -40,7 +40,7 @@ def test_every_want_is_written_for_every_face(tmp_path, work):
     whole = "overlay.jpg landmarks.txt landmarks.jpg pose.json pose.jpg depth.png depth_colors.jpg normal.png pncc.png"
     names = {f"x.1_{name}" for name in [*whole.split(), "faces.json"]}
     for index in 0, 1:
-        endings = (
+        endings = [
             ".obj",
             ".ply",
             "_landmarks3d.txt",
@@ -50,7 +50,7 @@ def test_every_want_is_written_for_every_face(tmp_path, work):
             "_paf.png",
             "_uv_texture.png",
             "_uv_seen.png",
-        )
+        ]
         names |= {f"x.1_{index}{ending}" for ending in endings}
     assert write(tmp_path, work, ASKED_FOR).keys() == names
     assert {path.name for path in tmp_path.iterdir()} == names
