@@ -30,7 +30,7 @@ from data.videos import Video, is_webcam
 from models.exported import export_network
 from models.loading import read_run
 from options.predict_options import parse_predict_options
-from util.errors import InputError, run_step
+from util.errors import InputError, run_step, told
 from util.pictures import fit_square, label, mosaic, save_picture
 from util.prediction import FacePrediction
 from util.prediction_files import Prediction, write_faces_table, write_prediction
@@ -62,15 +62,24 @@ def main() -> None:
     if options.export:
         export_run(options)
         return
+    if is_webcam(options.input) or is_video(options.input):
+        refuse(options, "a video", boxes=None, same_person=False)
+        video = Video(options.input)
+        predict_video(open_predictor(options), video, options)
+    else:
+        refuse(options, "photos", smooth=False, max_frames=None)
+        photos = list_photos(options)
+        predict_photos(open_predictor(options), photos, options)
+
+
+def open_predictor(options: argparse.Namespace) -> Predictor:
+    """What predicts, and a folder for what it finds."""
     predictor = Predictor(
         options.name, options.checkpoints_dir, options.epoch, options.gpu_ids, options.detector, options.steps
     )
     print(predictor.device_line)
     options.output_dir.mkdir(parents=True, exist_ok=True)
-    if is_webcam(options.input) or is_video(options.input):
-        predict_video(predictor, options)
-    else:
-        predict_photos(predictor, options)
+    return predictor
 
 
 def export_run(options: argparse.Namespace) -> None:
@@ -82,10 +91,9 @@ def export_run(options: argparse.Namespace) -> None:
     print(f"network: {target}, which --name takes in place of a run; from {run.path}")
 
 
-def predict_photos(predictor: Predictor, options: argparse.Namespace) -> None:
-    """Predicts and writes every photo that can be read; says which could not, and where no face was found."""
-    refuse(options, "photos", smooth=False, max_frames=None)
-    source, stages = Path(options.input), Stages()
+def list_photos(options: argparse.Namespace) -> list[Path]:
+    """The photos of --input without earlier results; says which pictures are of another kind."""
+    source = Path(options.input)
     if source.is_dir() and source.resolve() == options.output_dir.resolve():
         raise InputError(f"--output_dir: wanted another folder than that of the photos, got {options.output_dir}")
     photos, others = find_photos(source), other_pictures(source)
@@ -95,6 +103,12 @@ def predict_photos(predictor: Predictor, options: argparse.Namespace) -> None:
     if others:
         kinds = f"photos are {', '.join(PHOTO_ENDINGS)}; videos are taken one by one"
         print(f"left out: {some([path.name for path in others])}: {kinds}")
+    return photos
+
+
+def predict_photos(predictor: Predictor, photos: list[Path], options: argparse.Namespace) -> None:
+    """Predicts and writes every photo that can be read; says which could not, and where no face was found."""
+    source, stages = Path(options.input), Stages()
     output = PhotoOutput(options, uv_layout(predictor.network.constants.topology), stages)
     try:
         if options.same_person:
@@ -106,25 +120,24 @@ def predict_photos(predictor: Predictor, options: argparse.Namespace) -> None:
                 output.add(item, photo)
     finally:
         output.close()
-    without = [str(item.path) for item in output.found if not item.faces]
-    if without:
-        print(f"no face found in {some(without)}")
-    faces = sum(len(item.faces) for item in output.found)
-    if not faces:
-        read = len(output.found)
+    read, without = len(output.found), [str(item.path) for item in output.found if not item.faces]
+    if read == len(without):
         raise InputError(
             f"--input {source}: wanted photos with faces, could read {read} of {len(photos)}"
             + (" and found no face; --boxes says where they are" if read else "")
         )
-    print(f"{faces} faces in {len(output.found)} of {len(photos)} photos: {options.output_dir}")
-    print(f"a photo: {stages.line(len(output.found))}")
+    if without:
+        print(f"no face found in {some(without)}")
+    faces = sum(len(item.faces) for item in output.found)
+    print(f"faces: {faces}, in {read - len(without)} of {len(photos)} photos: {options.output_dir}")
+    print(f"a photo: {stages.line(read)}")
 
 
 def refuse(options: argparse.Namespace, what: str, **unset: object) -> None:
     """Raises InputError where an option is set that means nothing for what is predicted. unset: what they are else."""
-    told = [name for name, value in unset.items() if getattr(options, name) != value]
-    if told:
-        raise InputError(f"--{told[0]}: means nothing for {what}, got {getattr(options, told[0])}")
+    given = [name for name, value in unset.items() if getattr(options, name) != value]
+    if given:
+        raise InputError(f"--{given[0]}: means nothing for {what}, got {getattr(options, given[0])}")
 
 
 def some(names: list[str]) -> str:
@@ -152,8 +165,8 @@ def predict_each(
             with stages("find faces"):
                 places = predictor.find(photo.pixels, own_boxes, given)
         except (InputError, OSError) as error:
-            told = str(error)
-            tqdm.write(f"passed over: {told if str(path) in told else f'{path}: {told}'}")
+            line = told(error)
+            tqdm.write(f"passed over: {line if str(path) in line else f'{path}: {line}'}")
             continue
         if len(places) > options.max_faces:
             tqdm.write(f"{path}: {len(places)} faces, of which the {options.max_faces} largest count (--max_faces)")
@@ -207,10 +220,9 @@ def result_names(photos: list[Path]) -> list[Path]:
     return list(names.values())
 
 
-def predict_video(predictor: Predictor, options: argparse.Namespace) -> None:
+def predict_video(predictor: Predictor, video: Video, options: argparse.Namespace) -> None:
     """Follows the faces of a video or webcam; Ctrl-C ends it and keeps what was seen so far."""
-    refuse(options, "a video", boxes=None, same_person=False)
-    video, stages = Video(options.input), Stages()
+    stages = Stages()
     target = options.output_dir / (f"webcam_{options.input}" if video.webcam else Path(options.input).stem)
     output, window, tracker = VideoOutput(target, video.rate), webcam_window(video), None
     frames = tqdm(islice(video.frames(), options.max_frames), total=video.length, desc=video.name, unit="frame")
@@ -228,6 +240,8 @@ def predict_video(predictor: Predictor, options: argparse.Namespace) -> None:
             if window is not None and not window.show(picture):
                 break
     except KeyboardInterrupt:
+        if not output.count:
+            raise
         stopped = True
         print("stopped; what was seen so far is kept")
     finally:

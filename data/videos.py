@@ -1,5 +1,6 @@
 """Frames of videos and webcams."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,10 @@ from util.errors import InputError
 
 # Frames a second of a video or webcam that does not say.
 USUAL_RATE = 30.0
+# Webcams have numbers up to this one; OpenCV refuses larger ones than 2^31 with an error of another type.
+LAST_WEBCAM = 999
+# FFmpeg, by which OpenCV reads videos, tells of damage on stderr; OpenCV asks for this once, at its first video.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 
 def is_webcam(source: str) -> bool:
@@ -28,6 +33,8 @@ class Video:
         self.webcam = is_webcam(source)
         if not self.webcam and not Path(source).is_file():
             raise FileNotFoundError(f"video {source}: no such file")
+        if self.webcam and int(source) > LAST_WEBCAM:
+            raise InputError(f"webcam {source}: wanted a number up to {LAST_WEBCAM}")
         self.name = f"webcam {source}" if self.webcam else f"video {source}"
         with quiet_opencv():
             self.capture = cv2.VideoCapture(int(source) if self.webcam else source)
@@ -39,7 +46,8 @@ class Video:
         self.length = length if length > 0 and not self.webcam else None
 
     def frames(self) -> Iterator[np.ndarray]:
-        """Yields the frames (h, w, 3) uint8 RGB until there is none. Raises InputError where there is not even one."""
+        """Yields the frames (h, w, 3) uint8 RGB until there is none, of one size: FFmpeg scales others to the first.
+        Raises InputError where there is not even one."""
         read, frame = self.capture.read()
         if not read:
             raise InputError(f"{self.name}: wanted frames, cannot read one")

@@ -18,6 +18,13 @@ def run_step(main: Callable[[], None]) -> None:
     try:
         main()
     except (InputError, OSError) as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {told(error)}")
     except KeyboardInterrupt:
         sys.exit("interrupted")
+
+
+def told(error: Exception) -> str:
+    """An error as one line; of the system's the file and what is wrong with it, without its number."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)

@@ -29,6 +29,7 @@ class VideoOutput:
         # MPEG-4 has no finer clock than 65,535 to the second.
         self.rate = rate if rate <= 60 else float(round(rate))
         self.writer: cv2.VideoWriter | None = None
+        self.last: np.ndarray | None = None
         self.rows: list[tuple[int, float, int, FacePrediction]] = []
         self.count, self.written = 0, 0
 
@@ -39,25 +40,53 @@ class VideoOutput:
         # the codec wants even sides
         picture = np.pad(picture, [(0, picture.shape[0] % 2), (0, picture.shape[1] % 2), (0, 0)], mode="edge")
         if self.writer is None:
-            # MPEG-4 part 2, which every build of OpenCV writes; browsers want H.264 and do not play it.
-            code = cv2.VideoWriter.fourcc(*"mp4v")
-            self.writer = cv2.VideoWriter(str(self.temporary), code, self.rate, picture.shape[1::-1])
-            if not self.writer.isOpened():
-                raise InputError(f"{self.overlay}: cannot be written")
-        for _ in range(max(1, round(seconds * self.rate) + 1 - self.written)):
-            self.writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-            self.written += 1
+            self.writer = self.open(picture.shape[1::-1])
+        while self.written < round(seconds * self.rate):
+            self.write(picture if self.last is None else self.last)
+        self.write(picture)
+        self.last = picture
         self.rows += [(self.count, seconds, number, face) for number, face in faces.items()]
         self.count += 1
 
+    def write(self, picture: np.ndarray) -> None:
+        self.writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+        self.written += 1
+
+    def open(self, size: tuple[int, int]) -> cv2.VideoWriter:
+        """A writer of pictures of that width and height. Raises OSError or InputError that names the overlay."""
+        try:
+            self.temporary.touch()  # OpenCV would not say that it cannot
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self.overlay)) from None
+        # MPEG-4 part 2, which every build of OpenCV writes; browsers want H.264 and do not play it.
+        writer = cv2.VideoWriter(str(self.temporary), cv2.VideoWriter.fourcc(*"mp4v"), self.rate, size)
+        if not writer.isOpened():
+            self.temporary.unlink()
+            raise InputError(f"{self.overlay}: cannot be written")
+        return writer
+
     def close(self) -> None:
-        """Finishes both files; without a frame there are none, without a face only the .mp4."""
+        """Finishes both files; without a frame there are none, without a face only the .mp4. Raises InputError or
+        OSError where one cannot be written; the other one is there then, and of that one what was there before."""
         if self.writer is None:
             return
         self.writer.release()
-        os.replace(self.temporary, self.overlay)
-        if not self.rows:
-            return
+        try:
+            self.keep_overlay()
+        finally:
+            if self.rows:
+                self.write_arrays()
+
+    def keep_overlay(self) -> None:
+        """Gives the overlay its name, if all frames are in it: on a full disk OpenCV goes on without a word."""
+        try:
+            if frames_in(self.temporary) != self.written:
+                raise InputError(f"{self.overlay}: cannot be written whole; is the disk full?")
+            os.replace(self.temporary, self.overlay)
+        finally:
+            self.temporary.unlink(missing_ok=True)
+
+    def write_arrays(self) -> None:
         frames, seconds, numbers, faces = zip(*self.rows, strict=True)
         first = faces[0]
         arrays = {
@@ -74,6 +103,12 @@ class VideoOutput:
             "image_size": np.array(first.image_size),
         }
         write_whole(self.arrays, lambda file: np.savez_compressed(file, **arrays))
+
+
+def frames_in(path: Path) -> int:
+    """How many frames the index of a video counts, 0 where it has none."""
+    capture = cv2.VideoCapture(str(path))
+    return int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
 
 
 class Window:

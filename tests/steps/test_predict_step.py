@@ -95,7 +95,7 @@ def test_a_folder_gives_files_a_table_and_a_sheet(predict, photos, tmp_path):
     pose = json.loads((tmp_path / "out" / "one_pose.json").read_text())["faces"][0]
     assert float(rows[1]["tz_mm"]) == pytest.approx(pose["translation_mm"][2], rel=1e-5)
     assert cv2.imread(str(tmp_path / "out" / "contact_sheet.jpg")).shape == (320, 640, 3)
-    assert "2 faces in 2 of 2 photos" in text
+    assert "faces: 2, in 2 of 2 photos" in text
     assert "ms (read" in text
 
 
@@ -150,7 +150,7 @@ def test_what_cannot_be_read_is_passed_over(predict, photos, tmp_path):
     assert "points that are apart" in text
     assert "left out: 1: phone.heic" in text
     assert f"no face found in 1: {photos / 'grey.png'}" in text
-    assert "1 faces in 2 of 6 photos" in text
+    assert "faces: 1, in 1 of 6 photos" in text
     assert "Traceback" not in text
     assert [row["photo"] for row in rows_of(tmp_path / "out" / "faces.csv")] == [str(photos / "more" / "two.jpg")]
 
@@ -171,7 +171,7 @@ def test_results_are_never_photos(predict, photos):
     assert (status, "wanted another folder than that of the photos" in text) == (1, True)
     for _ in range(2):
         status, text = predict(photos, output=photos / "out")
-        assert "2 faces in 2 of 2 photos" in text
+        assert "faces: 2, in 2 of 2 photos" in text
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ def test_one_person(predict, photos, tmp_path, monkeypatch):
     status, text = predict(photos, "--want", "npz", "--same_person")
     assert status == 0, text
     assert "no face found in 1" in text
-    assert "2 faces in 3 of 3 photos" in text
+    assert "faces: 2, in 2 of 3 photos" in text
     for stem in ("one", "more/two"):
         shapes = []
         for folder in ("apart", "out"):
