@@ -9,7 +9,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import simplejpeg
@@ -29,6 +29,8 @@ MOST_PIXELS = 2 * Image.MAX_IMAGE_PIXELS
 MOST_SIDE = 65_500
 # Focal lengths that lenses have, as equivalents in mm; others are mistakes of the camera's.
 FOCAL_LENGTHS = (4, 4000)
+# A photo whose sides' ratio differs by more from that of the picture that was taken is a part of it.
+CROPPED = 0.02
 # What shows through transparent pixels: mid grey, from which skin and hair differ less than from black or white.
 BACKDROP = (128, 128, 128)
 # EXIF orientation -> what turns the stored picture into the one that is shown.
@@ -158,15 +160,26 @@ def bytes_of_floats(values: np.ndarray) -> np.ndarray:
 
 def read_exif(image: Image.Image) -> tuple[int, float | None]:
     """The orientation (1 to 8) and the focal length that 35 mm film would need, in millimetres, None where it is not
-    known; EXIF that cannot be read says nothing."""
+    known; EXIF that cannot be read says nothing. Nor is it known of a photo of another shape than the one that EXIF
+    tells of: it was cropped, and shows less than the lens did."""
     try:
         exif = image.getexif()
-        orientation = exif.get(ExifTags.Base.Orientation, 1)
-        focal = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.FocalLengthIn35mmFilm)
+        orientation, details = exif.get(ExifTags.Base.Orientation, 1), exif.get_ifd(ExifTags.IFD.Exif)
+        focal = details.get(ExifTags.Base.FocalLengthIn35mmFilm)
+        taken = details.get(ExifTags.Base.ExifImageWidth), details.get(ExifTags.Base.ExifImageHeight)
     except Exception:  # Pillow raises errors of any type on broken EXIF; the pixels are as good
         return 1, None
     known = isinstance(focal, int) and FOCAL_LENGTHS[0] <= focal <= FOCAL_LENGTHS[1]  # zero means unknown
-    return orientation, float(focal) if known else None
+    return orientation, float(focal) if known and not is_cropped(taken, image.size) else None
+
+
+def is_cropped(taken: tuple[Any, Any], size: tuple[int, int]) -> bool:
+    """Whether a photo of that size, two sides in pixels, is of another shape than the picture that was taken, whose
+    sides may be anything where that is not known. Both may be turned, and smaller than they were."""
+    if not all(isinstance(side, int) and side > 0 for side in taken):
+        return False
+    (short, long), (least, most) = sorted(taken), sorted(size)
+    return abs(short * most - long * least) > CROPPED * long * most
 
 
 def read_given_points(photo_path: str | Path) -> np.ndarray | None:

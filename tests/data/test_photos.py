@@ -125,6 +125,28 @@ def test_focal_length_of_35mm_film(tmp_path, focal, wanted):
     assert read_photo(saved(picture(), tmp_path / "a.jpg", exif=exif_of(1, focal))).focal_35mm == wanted
 
 
+@pytest.mark.parametrize(
+    ("taken", "wanted"),
+    [
+        ((4000, 3000), 26.0),  # made smaller
+        ((3000, 4000), 26.0),  # turned without a word in EXIF
+        ((4000, 2250), None),  # cropped
+        ((4032, 3000), 26.0),  # 0.8 % narrower: an edge that was lost
+        ((0, 0), 26.0),  # says nothing
+        ((4000, None), 26.0),
+        (("wide", "high"), 26.0),
+    ],
+)
+def test_focal_length_of_a_cropped_photo_is_not_known(tmp_path, taken, wanted):
+    exif = exif_of(1, 26)
+    sizes = ExifTags.Base.ExifImageWidth, ExifTags.Base.ExifImageHeight
+    exif.get_ifd(ExifTags.IFD.Exif).update(
+        {name: side for name, side in zip(sizes, taken, strict=True) if side is not None}
+    )
+    image = np.zeros((120, 160, 3), np.uint8)
+    assert read_photo(saved(image, tmp_path / "a.jpg", exif=exif)).focal_35mm == wanted
+
+
 def test_broken_exif_leaves_the_pixels(tmp_path):
     path = saved(picture(), tmp_path / "a.png", exif=b"Exif\0\0II*\0\xff\xff\xff\x7f")
     photo = read_photo(path)
