@@ -126,4 +126,6 @@ def parse_predict_options(arguments: Sequence[str] | None = None) -> argparse.Na
     options = parser.parse_args(arguments)
     if (options.input is None) == (options.export is None):
         parser.error("--input: wanted a photo, a folder, a video or the number of a webcam; or --export and no --input")
+    if options.export and options.name.endswith(".onnx"):
+        parser.error(f"--export: wanted the name of a run, got the network {options.name}")
     return options

@@ -41,7 +41,9 @@ def test_an_exported_network_may_lie_anywhere():
     assert parse("--name", "some/where/run01.onnx").name == "some/where/run01.onnx"
 
 
-def test_export_needs_no_input():
+def test_export_needs_no_input_but_a_run(capsys):
     assert parse_predict_options(["--export", "onnx"]).export == "onnx"
-    with pytest.raises(SystemExit):
-        parse_predict_options([])
+    for arguments in ([], ["--export", "onnx", "--name", "a.onnx"]):
+        with pytest.raises(SystemExit):
+            parse_predict_options(arguments)
+    assert "--export: wanted the name of a run, got the network a.onnx" in capsys.readouterr().err
