@@ -119,7 +119,10 @@ class OnnxNetwork:
         metadata = self.session.get_modelmeta().custom_metadata_map
         if ARRAYS_KEY not in metadata:
             raise InputError(f"network {path}: wanted one that step05_predict.py --export onnx wrote, got another")
-        self.constants = constants_from(metadata)
+        try:
+            self.constants = constants_from(metadata)
+        except (KeyError, ValueError, TypeError) as error:
+            raise InputError(f"network {path}: of another version, or damaged ({error})") from None
         self.inputs = [node.name for node in self.session.get_inputs()]
 
     def __call__(self, batch: Mapping[str, torch.Tensor]) -> tuple[np.ndarray, np.ndarray]:

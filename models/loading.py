@@ -47,20 +47,31 @@ class TrainedRun:
     def model(self) -> BaseModel:
         """The trained model, with its averaged weights where the run kept them."""
         model = self.untrained_model()
-        model.load_state_dict(self.state["averaged"] or self.state["model"])
+        try:
+            model.load_state_dict(self.state["averaged"] or self.state["model"])
+        except RuntimeError as error:
+            raise InputError(f"checkpoint {self.path}: wanted the weights of this model ({one_line(error)})") from None
         return model
 
 
 def read_run(path: Path) -> TrainedRun:
     """Reads a checkpoint that step02 wrote. Raises FileNotFoundError or InputError as load_checkpoint does."""
     state = load_checkpoint(path)
-    return TrainedRun(
-        path,
-        state["options"],
-        unpack_arrays(Topology, state["topology"]),
-        unpack_arrays(LabelStatistics, state["statistics"]),
-        state["projection"].numpy(),
-        tuple(state["image_size"]),
-        state["split_digest"],
-        state,
-    )
+    try:
+        return TrainedRun(
+            path,
+            state["options"],
+            unpack_arrays(Topology, state["topology"]),
+            unpack_arrays(LabelStatistics, state["statistics"]),
+            state["projection"].numpy(),
+            tuple(state["image_size"]),
+            state["split_digest"],
+            state,
+        )
+    except (KeyError, InputError) as error:
+        raise InputError(f"checkpoint {path}: of another version, or not whole ({one_line(error)})") from None
+
+
+def one_line(error: Exception) -> str:
+    """What an error says, in one line."""
+    return " ".join(str(error).split())

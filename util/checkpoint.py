@@ -82,7 +82,5 @@ def unpack_arrays(kind: type, packed: dict[str, torch.Tensor]) -> Any:
     """The inverse of `pack_arrays`. Raises InputError where the arrays are not the dataclass's."""
     wanted = [field.name for field in fields(kind)]
     if sorted(wanted) != sorted(packed):
-        raise InputError(
-            f"checkpoint: wanted arrays {', '.join(wanted)}, got {', '.join(packed)}; it was written by another version"
-        )
+        raise InputError(f"{kind.__name__}: wanted arrays {', '.join(wanted)}, got {', '.join(packed)}")
     return kind(**{name: tensor.numpy() for name, tensor in packed.items()})

@@ -28,6 +28,7 @@ from util.device import choose_device
 from util.errors import InputError
 from util.identity import fuse_shapes
 from util.prediction import FacePrediction
+from util.tracking import SAME_PLACE
 from util.views import PhotoCamera, View, camera_from_35mm, camera_from_fov, middle_and_side, refine_pose, training_view
 
 # Faces whose 68 points lie in a smaller box are passed over: pixels.
@@ -36,8 +37,6 @@ SMALLEST_FACE = 8.0
 MOVE_SCALE = 0.1
 # Faces count at least so much for a person's shape.
 LEAST_WEIGHT = 1e-3
-# Predictions whose boxes overlap by more of their union are of one face.
-SAME_PLACE = 0.6
 
 
 class Start(NamedTuple):

@@ -79,3 +79,16 @@ def test_a_missing_extra_is_told(monkeypatch, tmp_path):
     monkeypatch.setattr("models.exported.importlib.import_module", missing)
     with pytest.raises(ValueError, match="pip install onnxruntime"):
         OnnxNetwork(tmp_path / "a.onnx")
+
+
+def test_constants_of_another_version_are_told(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    export_network(make_run("direct", 32), tmp_path / "network.onnx")
+    proto = onnx.load(tmp_path / "network.onnx")
+    kept = [(entry.key, entry.value) for entry in proto.metadata_props if entry.key != "perspface_windows"]
+    del proto.metadata_props[:]
+    for key, value in kept:
+        proto.metadata_props.add(key=key, value=value)
+    onnx.save(proto, tmp_path / "other.onnx")
+    with pytest.raises(ValueError, match=r"other.onnx: of another version, or damaged \('perspface_windows'\)"):
+        OnnxNetwork(tmp_path / "other.onnx")
