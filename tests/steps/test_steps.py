@@ -233,7 +233,7 @@ def test_the_report_compares_runs(trained, prepared, tmp_path, run_script):
     assert status == 0, text
     assert not torch.is_inference_mode_enabled()
     page = tmp_path / "output/tiny/index.html"
-    assert re.fullmatch(rf"page: {page}, \d\.\d MB, to be opened in a browser", text.splitlines()[-1])
+    assert re.search(rf"^page: {page}, \d\.\d MB, to be opened in a browser$", text, re.MULTILINE)
     data = json.loads(re.search(r'<script type="application/json" id="page-data">(.*?)</script>', page.read_text())[1])
     assert data["models"] == ["tiny (best)", "other (best)"]
     rows = list(csv.DictReader(open_text(tmp_path / "output/tiny/metrics.csv")))
