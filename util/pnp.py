@@ -3,8 +3,8 @@
 The start is closed: a weak perspective fit, then the rigid pose of least error in object space, which is a quadratic
 form in the entries of the camera matrix P = (R_t[:, :3] K)^T (3, 4), as in SQPnP (Terzakis and Lourakis, ECCV 2020).
 All points enter it through one product of matrices. Then Gauss-Newton steps with Levenberg and Marquardt's damping
-lower the reprojection error. Its derivatives by P, too, are sums over points of few numbers: ten products of coordinates
-times four weights; the six of the pose follow from those of P without looking at the points again.
+lower the reprojection error. Its derivatives by P, too, are sums over points of few numbers: ten products of
+coordinates times four weights; those by the pose follow without looking at the points again.
 """
 
 from collections.abc import Callable
@@ -17,12 +17,15 @@ from util.errors import InputError
 LEAST_POINTS = 6
 # The least determinant of the points' covariance over that of a ball of the same extent: below, they lie in a plane.
 FLAT = 1e-10
-# The Hessian is the dear part of a pass over the points, and changes little close to the optimum.
+# The Hessian is the dear part of a pass over the points, and changes little close to the optimum: after the first two
+# it serves so many steps.
 HESSIAN_EVERY = 4
 START_STEPS = 10
-# Steps, in radians and distances from the camera, after which a start is good enough and a pose is final: convergence
-# is at least ten times a step at residuals of one percent of the focal length.
-START_TOLERANCE, TOLERANCE = 1e-6, 1e-9
+# Steps, in radians and distances from the camera, after which a start is good enough and a pose is final. What is left
+# is less by the rate of convergence, a hundred or more where points fit.
+START_TOLERANCE, TOLERANCE = 1e-3, 1e-7
+# Images at a time on a CPU: their intermediate numbers stay in its cache.
+BLOCK = 64
 # Where each product of two of x, y, z, 1 stands among the monomials x, y, z, 1, xx, xy, xz, yy, yz, zz.
 PRODUCT = torch.tensor([[4, 5, 6, 0], [5, 7, 8, 1], [6, 8, 9, 2], [0, 1, 2, 3]])
 # Which of the four weights, or none, stands in the second derivative by two of an image's homogeneous coordinates.
@@ -34,6 +37,15 @@ TURNS = torch.tensor(
     [[[0, 0, 0], [0, 0, 1], [0, -1, 0]], [[0, 0, -1], [0, 0, 0], [1, 0, 0]], [[0, 1, 0], [-1, 0, 0], [0, 0, 0]]],
     dtype=torch.float64,
 )
+
+
+class Intrinsics(NamedTuple):
+    """K (3, 3): camera space to homogeneous image coordinates, row vectors; center (2,), the pixel that is their origin,
+    and scale, the pixels that are their unit, keep all numbers around one."""
+
+    K: torch.Tensor
+    center: torch.Tensor
+    scale: torch.Tensor
 
 
 class Pose(NamedTuple):
@@ -73,7 +85,7 @@ class Pose(NamedTuple):
 
 
 class Pairs(NamedTuple):
-    """Points of objects and where they are seen: monomials (B, 10, N) of x, y, z; points (B, 2, N); weights (B, 1, N)."""
+    """Vertices, as monomials (B, 10, N) of x, y, z, where they are seen, points (B, 2, N), and weights (B, 1, N)."""
 
     monomials: torch.Tensor
     points: torch.Tensor
@@ -147,19 +159,30 @@ def solve_pnp(
     fewer than 6 points with a weight above 0 in an image, and such that lie in a plane.
     """
     check_shapes(verts, points, projection, weights)
-    K, center, scale = intrinsics(projection.detach().double().to(verts.device), width, height)
-    used = None if weights is None else weights > 0
-    check_numbers(verts, points, weights, used)
+    camera = intrinsics(projection.detach().double().to(verts.device), width, height)
+    if weights is not None:
+        check_weights(weights)
+    size = BLOCK if verts.device.type == "cpu" else max(len(verts), 1)
+    blocks = [verts.split(size), points.split(size)]
+    blocks.append([None] * len(blocks[0]) if weights is None else weights.split(size))
+    return torch.cat([solve_block(*block, camera, iterations) for block in zip(*blocks, strict=True)]).to(verts.dtype)
+
+
+def solve_block(
+    verts: torch.Tensor, points: torch.Tensor, weights: torch.Tensor | None, camera: Intrinsics, iterations: int
+) -> torch.Tensor:
+    """`solve_pnp` of some images, in float64."""
     inputs = verts, points, weights
     with torch.no_grad():
-        middle = mean_vertex(verts, weights, used)
-        pairs = make_pairs(*inputs, used, middle, center, scale)
-        pose = refine(pairs, in_front(pairs, start_pose(pairs, K), K), K, iterations)
+        middle = mean_vertex(verts, weights)
+        pairs = make_pairs(*inputs, middle, camera)
+        pose = in_front(pairs, start_pose(pairs, camera.K), camera.K)
+        pose = descend(pairs.slope, pairs.hessian, pose, camera.K, iterations, TOLERANCE)
     if torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in inputs):
-        pose = implicit_pose(make_pairs(*inputs, used, middle, center, scale), pairs, pose, K)
+        pose = implicit_pose(make_pairs(*inputs, middle, camera), pairs, pose, camera.K)
     t = pose.t[:, None] - middle @ pose.R
     bottom = torch.cat([t, t.new_ones(len(t), 1, 1)], dim=2)
-    return torch.cat([torch.nn.functional.pad(pose.R, (0, 1)), bottom], dim=1).to(verts.dtype)
+    return torch.cat([torch.nn.functional.pad(pose.R, (0, 1)), bottom], dim=1)
 
 
 def check_shapes(
@@ -173,27 +196,22 @@ def check_shapes(
     for name, (tensor, shape) in wanted.items():
         if tensor.shape != shape:
             raise InputError(f"{name}: wanted shape {tuple(shape)}, got {tuple(tensor.shape)}")
+    if verts.shape[1] < LEAST_POINTS:
+        raise InputError(f"verts: wanted at least {LEAST_POINTS} points, got {verts.shape[1]}")
 
 
-def check_numbers(
-    verts: torch.Tensor, points: torch.Tensor, weights: torch.Tensor | None, used: torch.Tensor | None
-) -> None:
-    """Raises InputError for numbers that are not finite, weights below 0 and too few points."""
-    if weights is not None and not (torch.isfinite(weights) & (weights >= 0)).all():
+def check_weights(weights: torch.Tensor) -> None:
+    """Raises InputError for weights that are not finite or below 0, and for too few above 0."""
+    if not (torch.isfinite(weights) & (weights >= 0)).all():
         raise InputError("weights: wanted finite numbers of at least 0, got others")
-    for name, tensor in (("verts", verts), ("points", points)):
-        finite = torch.isfinite(tensor) if used is None else torch.isfinite(tensor) | ~used[:, :, None]
-        if not finite.all():
-            raise InputError(f"{name}: wanted finite numbers, got {int((~finite).sum())} NaN or infinite")
-    fewest = verts.shape[1] if used is None or len(used) == 0 else int(used.sum(dim=1).min())
-    if fewest < LEAST_POINTS:
-        raise InputError(f"points: wanted at least {LEAST_POINTS} with a weight above 0 in each image, got {fewest}")
+    used = (weights > 0).sum(dim=1)
+    if (used < LEAST_POINTS).any():
+        wanted = f"wanted at least {LEAST_POINTS} above 0 in each image"
+        raise InputError(f"weights: {wanted}, got {int(used.min())}")
 
 
-def intrinsics(projection: torch.Tensor, width: int, height: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Camera space to homogeneous image coordinates, row vectors (3, 3), and the pixel that is their origin (2,) and
-    the pixels that are their unit: then all numbers are around one. Raises InputError where M_proj is not of a
-    perspective camera that looks down -z."""
+def intrinsics(projection: torch.Tensor, width: int, height: int) -> Intrinsics:
+    """Of M_proj (4, 4). Raises InputError where it is not a perspective camera's that looks down -z."""
     if projection[:, 3].tolist() != [0, 0, -1, 0] or projection[3, :2].any() or projection[0, 0] == 0:
         raise InputError(
             "projection: wanted a last column of 0, 0, -1, 0, a last row that begins with 0, 0 and a focal length, got "
@@ -205,33 +223,32 @@ def intrinsics(projection: torch.Tensor, width: int, height: int) -> tuple[torch
     K = torch.cat([pixels / scale, -torch.eye(3).to(projection)[:, 2:]], dim=1)
     center = projection.new_tensor([width / 2, height / 2]) - pixels[2]
     K[2, :2] = 0
-    return K, center, scale
+    return Intrinsics(K, center, scale)
 
 
-def mean_vertex(verts: torch.Tensor, weights: torch.Tensor | None, used: torch.Tensor | None) -> torch.Tensor:
+def mean_vertex(verts: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
     """(B, 1, 3) float64, the weighted mean of the points that are used."""
     if weights is None:
         return verts.mean(dim=1, keepdim=True, dtype=torch.float64)
-    verts = torch.where(used[:, :, None], verts, 0).double()
-    return weights[:, None].double() @ verts / weights.sum(dim=1)[:, None, None]
+    verts, weights = torch.where(weights[:, :, None] > 0, verts, 0).double(), weights[:, None].double()
+    return weights @ verts / weights.sum(dim=2, keepdim=True)
 
 
 def make_pairs(
     verts: torch.Tensor,
     points: torch.Tensor,
     weights: torch.Tensor | None,
-    used: torch.Tensor | None,
     middle: torch.Tensor,
-    center: torch.Tensor,
-    scale: torch.Tensor,
+    camera: Intrinsics,
 ) -> Pairs:
     """Vertices from the middle, points from center by scale, weights with a sum of 1; what is left out has weight 0
     and lies in the middle, which is in front of the camera when all others are."""
-    verts, points = verts - middle, (points - center) / scale
+    verts, points = verts - middle, (points - camera.center) / camera.scale
     if weights is None:
         weights = verts.new_ones(verts.shape[:2])
     else:
-        verts, points = torch.where(used[:, :, None], verts, 0), torch.where(used[:, :, None], points, 0)
+        used = weights > 0
+        verts, points = (torch.where(used[:, :, None], places, 0) for places in (verts, points))
         weights = torch.where(used, weights, 0).double()
     weights = (weights / weights.detach().sum(dim=1, keepdim=True))[:, None]
     x, y, z = verts.unbind(dim=2)
@@ -240,8 +257,12 @@ def make_pairs(
 
 
 def start_pose(pairs: Pairs, K: torch.Tensor) -> Pose:
-    """The pose of least error in object space. Raises InputError where the points that are used lie in a plane."""
+    """The pose of least error in object space. Raises InputError where numbers are not finite or vertices lie in a plane."""
     form = pairs.object_space()
+    if not torch.isfinite(form).all():
+        raise InputError(
+            "verts, points: wanted finite numbers, got NaN, infinite ones or such as overflow when squared"
+        )
     pose = weak_perspective(form, K)
 
     def slope(P: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -283,11 +304,6 @@ def in_front(pairs: Pairs, pose: Pose, K: torch.Tensor) -> Pose:
     return Pose(pose.R, t)
 
 
-def refine(pairs: Pairs, pose: Pose, K: torch.Tensor, iterations: int) -> Pose:
-    """The pose of least reprojection error, from one with all points in front of the camera."""
-    return descend(pairs.slope, pairs.hessian, pose, K, iterations, TOLERANCE)
-
-
 def descend(
     slope: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]],
     hessian: Callable[[torch.Tensor], torch.Tensor],
@@ -296,7 +312,7 @@ def descend(
     iterations: int,
     tolerance: float,
 ) -> Pose:
-    """Minimises a cost by Levenberg and Marquardt, each image with its own damping, until all steps are below tolerance.
+    """The pose of least cost by Levenberg and Marquardt, each image damped by itself, until all steps are below tolerance.
 
     slope: camera matrices (B, 3, 4) to the cost (B,) and its gradient (B, 12); hessian: to an approximation, positive
     semidefinite, of its second derivative (B, 12, 12).
@@ -305,7 +321,7 @@ def descend(
     cost, gradient = slope(P)
     damping = torch.zeros_like(cost)
     for iteration in range(iterations):
-        if iteration % HESSIAN_EVERY == 0:
+        if iteration < 2 or iteration % HESSIAN_EVERY == 0:
             curvature = hessian(P)
         step = damped_step(pose, gradient, curvature, damping, K)
         trial = pose.moved(step)
