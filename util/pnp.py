@@ -21,9 +21,8 @@ FLAT = 1e-10
 # it serves so many steps.
 HESSIAN_EVERY = 4
 START_STEPS = 10
-# Steps, in radians and distances from the camera, after which a start is good enough and a pose is final. What is left
-# is less by the rate of convergence, a hundred or more where points fit.
-START_TOLERANCE, TOLERANCE = 1e-3, 1e-7
+# What may be left to go, in radians and distances from the camera, of a start and of a pose.
+START_TOLERANCE, TOLERANCE = 1e-4, 1e-9
 # Images at a time on a CPU: their intermediate numbers stay in its cache.
 BLOCK = 64
 # Where each product of two of x, y, z, 1 stands among the monomials x, y, z, 1, xx, xy, xz, yy, yz, zz.
@@ -40,8 +39,8 @@ TURNS = torch.tensor(
 
 
 class Intrinsics(NamedTuple):
-    """K (3, 3): camera space to homogeneous image coordinates, row vectors; center (2,), the pixel that is their origin,
-    and scale, the pixels that are their unit, keep all numbers around one."""
+    """K (3, 3): camera space to homogeneous image coordinates, row vectors. center (2,), the pixel that is their
+    origin, and scale, the pixels that are their unit, keep all numbers around one."""
 
     K: torch.Tensor
     center: torch.Tensor
@@ -85,7 +84,7 @@ class Pose(NamedTuple):
 
 
 class Pairs(NamedTuple):
-    """Vertices, as monomials (B, 10, N) of x, y, z, where they are seen, points (B, 2, N), and weights (B, 1, N)."""
+    """Vertices, as monomials of x, y, z (B, 10 or the first 4, N), where they are seen, points (B, 2, N), and weights (B, 1, N)."""
 
     monomials: torch.Tensor
     points: torch.Tensor
@@ -111,8 +110,12 @@ class Pairs(NamedTuple):
     def quadratic(self, weights: torch.Tensor, places: torch.Tensor, squares: torch.Tensor) -> torch.Tensor:
         """(B, 12, 12): sum over points of a product of coordinates times the matrix, by homogeneous image coordinates,
         weights * [[1, 0, -x], [0, 1, -y], [-x, -y, squares]], with x, y of places (B, 2, N)."""
-        factors = torch.cat([weights, -weights * places, weights * squares], dim=1)
+        factors = places.new_empty(len(places), 4, places.shape[2])
+        factors[:, :1] = weights
+        torch.mul(weights, places, out=factors[:, 1:3])
+        torch.mul(weights, squares, out=factors[:, 3:])
         moments = factors @ self.monomials.mT
+        moments[:, 1:3].neg_()
         moments = torch.nn.functional.pad(moments, (0, 0, 0, 1)).flatten(1)
         return moments[:, MOMENT.to(moments.device)]
 
@@ -175,7 +178,7 @@ def solve_block(
     inputs = verts, points, weights
     with torch.no_grad():
         middle = mean_vertex(verts, weights)
-        pairs = make_pairs(*inputs, middle, camera)
+        pairs = with_products(make_pairs(*inputs, middle, camera))
         pose = in_front(pairs, start_pose(pairs, camera.K), camera.K)
         pose = descend(pairs.slope, pairs.hessian, pose, camera.K, iterations, TOLERANCE)
     if torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in inputs):
@@ -251,13 +254,22 @@ def make_pairs(
         verts, points = (torch.where(used[:, :, None], places, 0) for places in (verts, points))
         weights = torch.where(used, weights, 0).double()
     weights = (weights / weights.detach().sum(dim=1, keepdim=True))[:, None]
-    x, y, z = verts.unbind(dim=2)
-    monomials = torch.stack([x, y, z, torch.ones_like(x), x * x, x * y, x * z, y * y, y * z, z * z], dim=1)
-    return Pairs(monomials, points.mT.contiguous(), weights)
+    return Pairs(torch.nn.functional.pad(verts, (0, 1), value=1.0).mT, points.mT, weights)
+
+
+def with_products(pairs: Pairs) -> Pairs:
+    """The pairs with all ten monomials, without derivatives."""
+    count, _, size = pairs.monomials.shape
+    monomials = pairs.monomials.new_empty(count, 10, size)
+    monomials[:, :4] = pairs.monomials
+    torch.mul(monomials[:, :1], monomials[:, :3], out=monomials[:, 4:7])
+    torch.mul(monomials[:, 1:2], monomials[:, 1:3], out=monomials[:, 7:9])
+    torch.mul(monomials[:, 2], monomials[:, 2], out=monomials[:, 9])
+    return Pairs(monomials, pairs.points.contiguous(), pairs.weights)
 
 
 def start_pose(pairs: Pairs, K: torch.Tensor) -> Pose:
-    """The pose of least error in object space. Raises InputError where numbers are not finite or vertices lie in a plane."""
+    """The pose of least error in object space. Raises InputError where numbers are not finite or vertices in a plane."""
     form = pairs.object_space()
     if not torch.isfinite(form).all():
         raise InputError(
@@ -312,26 +324,29 @@ def descend(
     iterations: int,
     tolerance: float,
 ) -> Pose:
-    """The pose of least cost by Levenberg and Marquardt, each image damped by itself, until all steps are below tolerance.
+    """The pose of least cost by Levenberg and Marquardt, each image damped by itself, until, to judge by the last two
+    steps, less than tolerance is left in all.
 
     slope: camera matrices (B, 3, 4) to the cost (B,) and its gradient (B, 12); hessian: to an approximation, positive
     semidefinite, of its second derivative (B, 12, 12).
     """
     P = pose.camera_matrix(K)
     cost, gradient = slope(P)
-    damping = torch.zeros_like(cost)
+    damping, last_size = torch.zeros_like(cost), torch.zeros_like(cost)
     for iteration in range(iterations):
         if iteration < 2 or iteration % HESSIAN_EVERY == 0:
             curvature = hessian(P)
         step = damped_step(pose, gradient, curvature, damping, K)
         trial = pose.moved(step)
         size = torch.maximum(step[:, :3].norm(dim=1), step[:, 3:].norm(dim=1) / pose.t.norm(dim=1))
-        if (size <= tolerance).all():
+        left = torch.where(last_size > size, size * size / last_size, size)
+        if (left <= tolerance).all():
             return trial
+        last_size = size
         trial_P = trial.camera_matrix(K)
         trial_cost, trial_gradient = slope(trial_P)
         # Close to the optimum costs differ by rounding alone.
-        better = (trial_cost <= cost * (1 + 1e-13)) | (size <= tolerance)
+        better = (trial_cost <= cost * (1 + 1e-13)) | (size <= 1e-9)
         damping = torch.where(better, damping / 10, (damping * 10).clamp(min=1e-3))
         cost = torch.where(better, trial_cost, cost)
         gradient = torch.where(better[:, None], trial_gradient, gradient)
