@@ -84,7 +84,7 @@ class Pose(NamedTuple):
 
 
 class Pairs(NamedTuple):
-    """Vertices, as monomials of x, y, z (B, 10 or the first 4, N), where they are seen, points (B, 2, N), and weights (B, 1, N)."""
+    """Vertices, as monomials of x, y, z (B, 10 or the first 4, N), their image points (B, 2, N), weights (B, 1, N)."""
 
     monomials: torch.Tensor
     points: torch.Tensor
@@ -269,7 +269,7 @@ def with_products(pairs: Pairs) -> Pairs:
 
 
 def start_pose(pairs: Pairs, K: torch.Tensor) -> Pose:
-    """The pose of least error in object space. Raises InputError where numbers are not finite or vertices in a plane."""
+    """The pose of least error in object space. Raises InputError for numbers not finite and vertices in a plane."""
     form = pairs.object_space()
     if not torch.isfinite(form).all():
         raise InputError(
