@@ -73,3 +73,153 @@ def test_noisy_points_give_the_minimum_of_opencv(size, noise):
     # rigid, to float64 rounding
     np.testing.assert_allclose(R_t[:, :3, :3] @ R_t[:, :3, :3].mT, np.broadcast_to(np.eye(3), (16, 3, 3)), atol=1e-12)
     assert (np.linalg.det(R_t[:, :3, :3]) > 0).all()
+
+
+def test_any_camera_with_square_or_other_pixels_and_its_centre_anywhere():
+    verts, _, R_t = some_faces(8, 100)
+    projection = np.array([[2.0, 0, 0, 0], [0.1, 1.5, 0, 0], [0.2, -0.3, -1, -1], [0, 0, -0.001, 0]])
+    points = project(transform(verts, R_t), projection, 640, 480)[0]
+    # float64 rounding, as above
+    np.testing.assert_allclose(solved(verts, points, None, projection, (640, 480)), R_t, atol=1e-11)
+
+
+def test_faces_turned_any_way_and_with_an_origin_far_off():
+    verts, _, R_t = some_faces(64, 68)
+    R_t[:, :3, :3] = Rotation.random(64, rng=np.random.default_rng(3)).as_matrix()
+    points = seen(verts, R_t)
+    np.testing.assert_allclose(solved(verts, points), R_t, atol=1e-11)
+    # rounding of coordinates of a metre instead of a tenth
+    origin = np.array([1.0, -2.0, 3.0])
+    moved = R_t.copy()
+    moved[:, 3, :3] -= origin @ R_t[:, :3, :3]
+    np.testing.assert_allclose(solved(verts + origin, points), moved, atol=1e-10)
+
+
+def test_weights_of_zero_leave_points_out():
+    verts, points, _ = some_faces(8, 68, noise=2)
+    weights = np.ones((8, 68))
+    weights[:, 40:] = 0
+    verts[:, 50:], points[:, 60:] = np.nan, np.inf
+    verts[:, 45] = 0, 0, 5  # behind the camera
+    few = solved(verts[:, :40], points[:, :40])
+    np.testing.assert_allclose(solved(verts, points, weights), few, atol=1e-9)  # what iterations leave
+
+
+def test_weights_give_the_minimum_of_scipy_however_they_are_scaled():
+    verts, points, _ = some_faces(4, 68, noise=2)
+    random = np.random.default_rng(5)
+    weights = random.uniform(0.1, 2, (4, 68))
+    points[:, ::10] += random.normal(0, 100, points[:, ::10].shape)
+    weights[:, ::10] = 1e-3
+    R_t = solved(verts, points, weights)
+    np.testing.assert_allclose(solved(verts, points, 1e6 * weights), R_t, atol=1e-9)  # what iterations leave
+    for i in range(4):
+
+        def residuals(x, i=i):
+            pose = np.eye(4)
+            pose[:3, :3], pose[3, :3] = Rotation.from_rotvec(x[:3]).as_matrix(), x[3:]
+            return ((seen(verts[i], pose) - points[i]) * np.sqrt(weights[i])[:, None]).ravel()
+
+        start = [*Rotation.from_matrix(R_t[i, :3, :3]).as_rotvec() + 0.02, *R_t[i, 3, :3] + 0.01]
+        best = least_squares(residuals, start, xtol=1e-14, ftol=1e-14, gtol=1e-14).x
+        # 1e-6: scipy's own derivatives are by differences
+        np.testing.assert_allclose(Rotation.from_rotvec(best[:3]).as_matrix(), R_t[i, :3, :3], atol=1e-6)
+        np.testing.assert_allclose(best[3:], R_t[i, 3, :3], atol=1e-6)
+
+
+def test_outliers_of_low_weight_do_little():
+    verts, points, R_t = some_faces(16)
+    random = np.random.default_rng(6)
+    weights = np.ones((16, 1220))
+    points[:, ::5] += random.normal(0, 200, points[:, ::5].shape)
+    weights[:, ::5] = 1e-6
+    # a pull of some 200 px * 1e-6 on a fifth of all points, of 600 px of focal length, less by averaging
+    np.testing.assert_allclose(solved(verts, points, weights), R_t, atol=1e-6)
+
+
+@pytest.mark.parametrize("noise", [0, 3, 30])
+def test_derivatives_are_those_of_finite_differences(noise):
+    verts, points, _ = some_faces(2, 12, noise)
+    weights = np.random.default_rng(7).uniform(0.5, 2, (2, 12))
+    inputs = [torch.tensor(array, requires_grad=True) for array in (verts, points, weights)]
+    projection = torch.tensor(WCPA_PROJECTION)
+
+    def pose(verts, points, weights):
+        return solve_pnp(verts, points, projection, SIZE, SIZE, weights)
+
+    # Central differences with steps of 1e-6: what iterations leave, squared by the last step, over 2e-6, and
+    # the third derivative by metres, some 1e3 times 1e-12; derivatives are up to about 20.
+    assert torch.autograd.gradcheck(pose, inputs, eps=1e-6, atol=1e-6, rtol=1e-6)
+
+
+def test_points_left_out_get_no_gradient_and_the_others_finite_ones():
+    verts, points, _ = some_faces(2, 68, noise=2)
+    weights = np.ones((2, 68))
+    weights[:, 30:], verts[:, 40:] = 0, np.nan
+    inputs = [torch.tensor(array, requires_grad=True) for array in (verts, points, weights)]
+    R_t = solve_pnp(*inputs[:2], torch.tensor(WCPA_PROJECTION), SIZE, SIZE, inputs[2])
+    R_t.square().sum().backward()
+    for tensor in inputs:
+        assert torch.isfinite(tensor.grad).all()
+        assert (tensor.grad[:, 30:] == 0).all()
+        assert (tensor.grad[:, :30] != 0).any()
+
+
+def test_float32_stays_float32():
+    verts, points, R_t = some_faces(4)
+    R_t_solved = solved(np.float32(verts), np.float32(points))
+    assert R_t_solved.dtype == np.float32
+    # pixels near 500 are rounded to 3e-5, of 600 px of focal length: 5e-8, and the pose to 6e-8
+    np.testing.assert_allclose(R_t_solved, R_t, atol=2e-7)
+
+
+def test_every_block_of_images_and_none():
+    verts, points, R_t = some_faces(150, 20)
+    np.testing.assert_allclose(solved(verts, points), R_t, atol=1e-11)
+    assert solved(verts[:0], points[:0]).shape == (0, 4, 4)
+
+
+def test_points_that_no_face_has_leave_a_finite_pose_in_front():
+    verts, points, R_t = some_faces(32, 68)
+    behind = R_t.copy()
+    behind[:, 3, 2] *= -1
+    points[:16] = seen(verts[:16], behind[:16])  # upside down
+    points[16:] = np.random.default_rng(8).uniform(0, SIZE, points[16:].shape)
+    R_t = solved(verts, points)
+    assert np.isfinite(R_t).all()
+    assert (transform(verts, R_t)[:, :, 2] < 0).all()
+    np.testing.assert_allclose(np.linalg.det(R_t[:, :3, :3]), 1, atol=1e-9)  # float64 rounding of products of turns
+
+
+def broken(**changes):
+    verts, points, _ = some_faces(2, 8)
+    arrays = {"verts": verts, "points": points, "projection": WCPA_PROJECTION.copy(), "weights": np.ones((2, 8))}
+    for name, change in changes.items():
+        arrays[name] = change(arrays[name])
+    return {name: torch.tensor(array) for name, array in arrays.items()}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"verts": lambda a: a[0]}, "verts: wanted shape"),
+        ({"points": lambda a: a[:, :7]}, r"points: wanted shape \(2, 8, 2\), got \(2, 7, 2\)"),
+        ({"weights": lambda a: a[0]}, "weights: wanted shape"),
+        ({"projection": np.transpose}, "projection: wanted a last column"),
+        ({"verts": lambda a: np.where(a == a[1, 3, 0], np.nan, a)}, "verts, points: wanted finite"),
+        ({"points": lambda a: np.where(a == a[0, 3, 0], np.inf, a)}, "verts, points: wanted finite"),
+        (
+            {"weights": lambda a: a * [1, 1, 1, 1, 1, 0, 0, 0]},
+            "weights: wanted at least 6 above 0 in each image, got 5",
+        ),
+        ({"weights": lambda a: a - 2}, "weights: wanted finite numbers of at least 0"),
+        ({"verts": lambda a: a * [1, 1, 0]}, "plane"),
+        (
+            {name: lambda a: a[:, :5] for name in ("verts", "points", "weights")},
+            "verts: wanted at least 6 points, got 5",
+        ),
+    ],
+)
+def test_bad_input_is_told(changes, message):
+    with pytest.raises(InputError, match=message):
+        solve_pnp(width=SIZE, height=SIZE, **broken(**changes))
