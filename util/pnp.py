@@ -246,15 +246,16 @@ def make_pairs(
 ) -> Pairs:
     """Vertices from the middle, points from center by scale, weights with a sum of 1; what is left out has weight 0
     and lies in the middle, which is in front of the camera when all others are."""
-    verts, points = verts - middle, (points - camera.center) / camera.scale
+    verts = verts.mT.contiguous() - middle.mT
+    points = points.mT.contiguous() / camera.scale - (camera.center / camera.scale)[:, None]
     if weights is None:
-        weights = verts.new_ones(verts.shape[:2])
+        weights = verts.new_ones(verts.shape[::2])
     else:
         used = weights > 0
-        verts, points = (torch.where(used[:, :, None], places, 0) for places in (verts, points))
+        verts, points = (torch.where(used[:, None], places, 0) for places in (verts, points))
         weights = torch.where(used, weights, 0).double()
     weights = (weights / weights.detach().sum(dim=1, keepdim=True))[:, None]
-    return Pairs(torch.nn.functional.pad(verts, (0, 1), value=1.0).mT, points.mT, weights)
+    return Pairs(torch.cat([verts, torch.ones_like(verts[:, :1])], dim=1), points, weights)
 
 
 def with_products(pairs: Pairs) -> Pairs:
@@ -265,7 +266,7 @@ def with_products(pairs: Pairs) -> Pairs:
     torch.mul(monomials[:, :1], monomials[:, :3], out=monomials[:, 4:7])
     torch.mul(monomials[:, 1:2], monomials[:, 1:3], out=monomials[:, 7:9])
     torch.mul(monomials[:, 2], monomials[:, 2], out=monomials[:, 9])
-    return Pairs(monomials, pairs.points.contiguous(), pairs.weights)
+    return Pairs(monomials, pairs.points, pairs.weights)
 
 
 def start_pose(pairs: Pairs, K: torch.Tensor) -> Pose:
