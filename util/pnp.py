@@ -17,9 +17,9 @@ from util.errors import InputError
 LEAST_POINTS = 6
 # The least determinant of the points' covariance over that of a ball of the same extent: below, they lie in a plane.
 FLAT = 1e-10
-# The Hessian is the dear part of a pass over the points, and changes little close to the optimum: after the first two
-# it serves so many steps.
-HESSIAN_EVERY = 4
+# The Hessian is the dear part of a pass over the points: it is made again after so many steps, and after longer ones,
+# in radians and distances from the camera.
+HESSIAN_EVERY, LONG_STEP = 4, 0.02
 START_STEPS = 10
 # What may be left to go, in radians and distances from the camera, of a start and of a pose.
 START_TOLERANCE, TOLERANCE = 1e-4, 1e-9
@@ -335,7 +335,7 @@ def descend(
     cost, gradient = slope(P)
     damping, last_size = torch.zeros_like(cost), torch.zeros_like(cost)
     for iteration in range(iterations):
-        if iteration < 2 or iteration % HESSIAN_EVERY == 0:
+        if iteration % HESSIAN_EVERY == 0 or last_size.max() > LONG_STEP:
             curvature = hessian(P)
         step = damped_step(pose, gradient, curvature, damping, K)
         trial = pose.moved(step)
