@@ -107,12 +107,12 @@ def make_datasets(options: argparse.Namespace, root: WcpaRoot, cache: Cache) -> 
     augmentation["landmarks"] = options.landmark_noise
     size, seed, labels = options.img_size, options.seed, cache.labels
     look = cache.topology, windows, size
-    images = None if options.data == "files" else cache.packed_images("val", size)
+    images = None if options.data == "files" else cache.packed_images("val", size, windows=windows)
     val_set = dataset_class(root, val, *look, True, labels=labels["val"], images=images)
     if options.data == "stream":
         digest = cache.image_digests.get("train", "")
         return StreamedDataset(options.stream, train, digest, *look, augmentation, seed), val_set
-    images = None if options.data == "files" else cache.packed_images("train", size, options.box_jitter)
+    images = None if options.data == "files" else cache.packed_images("train", size, options.box_jitter, windows)
     return dataset_class(root, train, *look, True, augmentation, seed, labels["train"], images), val_set
 
 

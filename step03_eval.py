@@ -92,7 +92,9 @@ def open_candidate(
     samples = cache.val if labelled else cache.test
     dataset_class = get_dataset_class(run.options["dataset"])
     size, labels = run.options["img_size"], cache.labels[options.split]
-    images = cache.packed_images(options.split, size) if options.data == "packed" else None
+    images = None
+    if options.data == "packed":
+        images = cache.packed_images(options.split, size, windows=model.windows)
     dataset = dataset_class(root, samples, run.topology, model.windows, size, labelled, labels=labels, images=images)
     return Candidate(f"{run.path.parent.name} ({options.epoch})", run, model, dataset)
 

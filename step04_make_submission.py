@@ -7,6 +7,7 @@ R_t[:3, :3] row by row, the three of the translation. The processes of a team sh
 """
 
 import argparse
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -50,7 +51,7 @@ def make_submission(options: argparse.Namespace, team: Team) -> None:
     model = run.model().to(device)
     dataset_class = get_dataset_class(run.options["dataset"])
     size = run.options["img_size"]
-    packed = packed_test_samples(options, root, samples, size) if options.data == "packed" else {}
+    packed = packed_test_samples(options, root, samples, size, model.windows) if options.data == "packed" else {}
     look = run.topology, model.windows, size
     dataset = dataset_class(root, samples, *look, labelled=False, **packed)
     batches = in_order(range(len(samples)), options.batch_size)
@@ -67,17 +68,17 @@ def make_submission(options: argparse.Namespace, team: Team) -> None:
 
 
 def packed_test_samples(
-    options: argparse.Namespace, root: WcpaRoot, samples: list[SampleId], size: int
+    options: argparse.Namespace, root: WcpaRoot, samples: list[SampleId], size: int, windows: Sequence[str]
 ) -> dict[str, PackedLabels | PackedImages]:
-    """Labels and images of the test list from the cache, for windows of that size. Raises InputError where not all of
-    the list is there."""
+    """Labels and images of the test list from the cache, for these windows of that size. Raises InputError where not
+    all of the list is there."""
     cache = read_cache(options.cache_dir, root)
     if cache.test != samples:
         raise InputError(
             f"--data packed: wanted all {len(samples)} samples of {root.list_path('test')} packed, cache "
             f"{options.cache_dir} has {len(cache.test)}, see its rejected.csv; use --data files"
         )
-    return {"labels": cache.labels["test"], "images": cache.packed_images("test", size)}
+    return {"labels": cache.labels["test"], "images": cache.packed_images("test", size, windows=windows)}
 
 
 def submission_rows(verts: np.ndarray, R_t: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ topology.npz         template, triangles, keypoints, mirror, projection, image_s
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,10 +63,12 @@ class Cache:
     projection: np.ndarray
     image_size: tuple[int, int]
 
-    def packed_images(self, split: str, window_size: int, box_jitter: float = 0.0) -> PackedImages:
+    def packed_images(
+        self, split: str, window_size: int, box_jitter: float = 0.0, windows: Sequence[str] = ()
+    ) -> PackedImages:
         """The packed images of "train", "val" or "test". Raises InputError where they do not fit, or are not there."""
         digest = self.image_digests.get(split, "")
-        return PackedImages(self.directory, split, getattr(self, split), digest, window_size, box_jitter)
+        return PackedImages(self.directory, split, getattr(self, split), digest, window_size, box_jitter, windows)
 
     def split_digest(self) -> str:
         """A digest of the training and validation lists: two runs with the same one can be compared."""

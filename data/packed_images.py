@@ -13,7 +13,7 @@ import json
 import os
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -23,7 +23,7 @@ import numpy as np
 
 from data.jpeg import decode_rgb
 from data.wcpa import SampleId
-from data.windows import Picture
+from data.windows import WINDOW_MARGINS, Picture
 from util.checkpoint import write_whole
 from util.errors import InputError
 from util.random_access import RandomAccessFile
@@ -82,21 +82,30 @@ class PackHeader:
         return f"step01_preparation.py --pack {self.mode} --pack_margin {self.margin:g}{size}{more}"
 
     def check_fits(
-        self, path: object, split: str, digest: str, window_size: int, box_jitter: float, more: str = ""
+        self,
+        path: object,
+        split: str,
+        digest: str,
+        window_size: int,
+        box_jitter: float,
+        windows: Sequence[str],
+        more: str = "",
     ) -> None:
         """Raises InputError, which says how to pack, where what `path` heads is of other samples than those of this
-        digest, is too coarse for windows of that size, or has too little around the faces for that jitter.
+        digest, is too coarse for windows of that size, or has too little around the faces for them and that jitter.
 
         more: further options of the command that packs."""
         if self.digest != digest:
             raise InputError(
                 f"{path} was packed from other {split} images than those of the cache; run {self.command(more)}"
             )
-        margin = MARGIN_PER_JITTER * box_jitter
+        wide = {name: WINDOW_MARGINS[name] for name in windows if name in WINDOW_MARGINS}
+        margin = MARGIN_PER_JITTER * box_jitter + (1 + box_jitter) * max(wide.values(), default=0.0)
         if margin > self.margin + 1e-9:  # the product is rounded
+            told = "".join(f" of window {name}" for name in wide)
             raise InputError(
-                f"--box_jitter {box_jitter:g} wants a margin of {margin:g}, {path} was packed with {self.margin:g}; "
-                f"run {replace(self, margin=margin).command(more)}"
+                f"--box_jitter {box_jitter:g}{told} wants a margin of {margin:g}, {path} was packed with "
+                f"{self.margin:g}; run {replace(self, margin=margin).command(more)}"
             )
         if self.mode == "reencoded" and window_size > self.size:
             raise InputError(
@@ -213,8 +222,8 @@ def packing_images(
 class PackedImages:
     """Reads what packing_images wrote: the picture of any sample of a cache's list.
 
-    digest: the cache's, of these samples; window_size: in pixels, of the windows that will be looked at; box_jitter:
-    how far their boxes are moved.
+    digest: the cache's, of these samples; windows: names of those that will be looked at; window_size: theirs in
+    pixels; box_jitter: how far their boxes are moved.
     Raises InputError that says how to pack where there is no pack, one of other images, one that is too coarse or has
     too little around the faces; reading raises it where data is damaged.
     """
@@ -227,6 +236,7 @@ class PackedImages:
         digest: str,
         window_size: int,
         box_jitter: float = 0.0,
+        windows: Sequence[str] = (),
     ):
         path = header_path(directory, split)
         header = read_header(path)
@@ -234,7 +244,7 @@ class PackedImages:
             raise InputError(
                 f"--data packed: wanted packed {split} images, no {path}; run step01_preparation.py --pack lossless"
             )
-        header.check_fits(path, split, digest, window_size, box_jitter)
+        header.check_fits(path, split, digest, window_size, box_jitter, windows)
         self.header, self.samples = header, samples
         self.path, index_path = slot_paths(directory, split, header.slot)
         if not self.path.exists() or index_path.stat().st_size != len(samples) * RECORD.itemsize:

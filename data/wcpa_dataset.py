@@ -104,30 +104,30 @@ class WcpaDataset(Dataset):
         for place, item in enumerate(indices):
             index, picture, label = self.read(item)
             batch["index"][place] = index
-            label["landmarks68"] = label.pop("landmarks")
-            box = face_box(label["landmarks68"])
+            label["landmarks68"] = landmarks = label.pop("landmarks")
+            box = face_box(landmarks)
             if self.augmentation:
-                box, changes = self.augment(index, box, label["landmarks68"])
+                box, changes = self.augment(index, box, landmarks)
                 label |= changes
             for name, values in label.items():
                 put(place, name, values)
             for name in self.windows:
-                affine = WINDOWS[name](picture, box, batch[name][place])
+                affine = WINDOWS[name](picture, box, landmarks, batch[name][place])
                 put(place, f"{name}_affine", affine.astype(np.float32))
         for name in self.windows:
             batch[name] = batch[name].transpose(0, 3, 1, 2)
         return {name: torch.from_numpy(array) for name, array in batch.items()}
 
     def augment(self, index: int, box: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """The box that an item's augmentation looks at, and what is left to do for augment_batch; adds the noise to the
-        landmarks (68, 2) themselves."""
+        """The box that an item's augmentation looks at, and what is different in the batch: the landmarks (68, 2), with
+        noise, and what is left to do for augment_batch."""
         random = np.random.default_rng([self.seed, self.epoch, index])
         changes = {}
         if "mirror" in self.augmentation:
             changes["mirrored"] = np.array(random.random() < self.augmentation["mirror"])
         if "landmarks" in self.augmentation:
             deviation = self.augmentation["landmarks"] * (box[2] - box[0])
-            landmarks += random.normal(0.0, deviation, landmarks.shape).astype(np.float32)
+            changes["landmarks68"] = landmarks + random.normal(0.0, deviation, landmarks.shape).astype(np.float32)
         if "box" in self.augmentation:
             amount = self.augmentation["box"]
             box = jitter_box(box, random, shift=amount, scale=amount)

@@ -6,7 +6,8 @@ import torch
 
 from data.augmentation import augment_batch, draw_light, jitter_box
 from data.wcpa_dataset import WcpaDataset
-from data.windows import WINDOWS, Picture
+from data.windows import WINDOWS, Picture, opencv_affine, warp
+from util.alignment import TEMPLATE, align, five_points, similarity
 from util.camera import WCPA_PROJECTION, project, transform
 from util.landmarks import MIRROR_68
 
@@ -40,7 +41,7 @@ def test_mirrored_windows_are_those_of_the_mirrored_image(dataset):
                 np.array([right - high[0], low[1], right - low[0], high[1]]),
                 np.empty((SIZE, SIZE, 3), np.uint8),
             )
-            affine = WINDOWS[name](Picture(image, SIDE, SIDE), box, window)
+            affine = WINDOWS[name](Picture(image, SIDE, SIDE), box, None, window)
             np.testing.assert_allclose(augmented[f"{name}_affine"][place], affine, atol=1e-4)  # float32
             got = augmented[name][place].permute(1, 2, 0).numpy().astype(int)
             seen = np.ones((SIZE, SIZE), bool)
@@ -50,6 +51,36 @@ def test_mirrored_windows_are_those_of_the_mirrored_image(dataset):
                 seen = seen & np.roll(seen, 2, 1) & np.roll(seen, -2, 1) & np.roll(seen, 2, 0) & np.roll(seen, -2, 0)
             # OpenCV places pixels to 1/32: that times the largest slope, less than a level a 1/250 pixel
             assert np.abs(got - window)[seen].max() <= 8
+
+
+def test_a_mirrored_aligned_window_is_that_of_the_mirrored_points(wcpa_root):
+    look = wcpa_root.topology(), ("aligned",), SIZE
+    dataset = WcpaDataset(wcpa_root, wcpa_root.samples("train"), *look, labelled=True)
+    _, augmented = mirrored_batch(dataset, [True] * 4)
+    for place in range(4):
+        image = dataset.picture(place).pixels[:, ::-1].copy()
+        points = augmented["landmarks68"][place].double().numpy()
+        own = align(points, SIZE)
+        # the template is not quite symmetric, so that the mirrored one is: a point's two places are as far apart
+        mirrored_template = (TEMPLATE * [-1, 1] + [1, 0])[[1, 0, 2, 4, 3]] * SIZE
+        affine = similarity(five_points(points), mirrored_template)
+        np.testing.assert_allclose(augmented["aligned_affine"][place], affine, atol=1e-4)  # float32
+        assert np.abs(own - affine).max() > 1e-6
+        window = np.empty((SIZE, SIZE, 3), np.uint8)
+        warp(Picture(image, SIDE, SIDE), opencv_affine(affine), window)
+        got = augmented["aligned"][place].permute(1, 2, 0).numpy().astype(int)
+        assert np.abs(got - window).max() <= 8  # as above
+
+
+def test_box_jitter_moves_the_aligned_window(wcpa_root):
+    samples, look = wcpa_root.samples("train"), (wcpa_root.topology(), ("aligned",), SIZE)
+    still = WcpaDataset(wcpa_root, samples, *look, labelled=True, augmentation={"landmarks": 0.01})
+    jittered = WcpaDataset(wcpa_root, samples, *look, labelled=True, augmentation={"box": 0.1})
+    exact = align(still.label(0)["landmarks"], SIZE)
+    np.testing.assert_allclose(still[0]["aligned_affine"], exact, atol=1e-4)  # noise moves points, not windows; float32
+    size = [float(np.sqrt(np.linalg.det(dataset[0]["aligned_affine"][:, :2]))) for dataset in (still, jittered)]
+    assert 1 / 1.1 <= size[1] / size[0] <= 1 / 0.9
+    assert np.abs(jittered[0]["aligned_affine"].numpy() - exact).max() > 0.1
 
 
 def test_mirrored_labels_fit_the_mirrored_picture(dataset):

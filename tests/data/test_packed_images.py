@@ -97,6 +97,10 @@ def test_a_jitter_beyond_the_margin_is_refused(tmp_path, wcpa_root):
         InputError, match=r"--box_jitter 0.2 wants a margin of 0.3, .* --pack lossless --pack_margin 0.3"
     ):
         opened(tmp_path, wcpa_root, box_jitter=0.2)
+    # 1.5 times the jitter, and what the window reaches beyond the box, grown by it
+    wanted = r"--box_jitter 0.1 of window aligned wants a margin of 0.535, .* --pack_margin 0.535"
+    with pytest.raises(InputError, match=wanted):
+        opened(tmp_path, wcpa_root, box_jitter=0.1, windows=("local", "aligned"))
 
 
 def test_windows_larger_than_what_was_reencoded_are_refused(tmp_path, wcpa_root):
@@ -248,8 +252,8 @@ def test_a_reencoded_part_shows_what_the_image_shows(tmp_path):
     picture = Picture(decode_rgb(packed.data, ""), 500, 400, False, packed.left, packed.top, packed.scale)
     for name in ("local", "global"):
         wanted, window = np.zeros((2, 150, 150, 3), np.uint8)
-        WINDOWS[name](Picture(image, 500, 400), face_box(landmarks), wanted)
-        WINDOWS[name](picture, face_box(landmarks), window)
+        WINDOWS[name](Picture(image, 500, 400), face_box(landmarks), landmarks, wanted)
+        WINDOWS[name](picture, face_box(landmarks), landmarks, window)
         difference = np.abs(window.astype(int) - wanted)
         # JPEG at quality 90 on something smooth; the image's own edge, to black, is reduced in two steps
         assert difference.mean() < 1.5
