@@ -70,7 +70,8 @@ def train(options: argparse.Namespace, description: str, team: Team) -> None:
     train_set, val_set = make_datasets(options, root, cache)
     train_set.rank, train_set.num_ranks = team.rank, team.size
     torch.manual_seed(options.seed)
-    model = get_model_class(options.model).build(plain(options), cache.topology, cache.statistics)
+    world = cache.topology, cache.statistics, cache.projection, cache.image_size
+    model = get_model_class(options.model).build(plain(options), *world)
     steps_per_epoch = train_set.num_batches(options.batch_size)
     state = TrainingState(model, plain(options), steps_per_epoch, device, team)
     if options.profile:

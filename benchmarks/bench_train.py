@@ -76,12 +76,11 @@ def prepare(options: argparse.Namespace, root: WcpaRoot, cache: Cache) -> dict[s
     words += ["--batch_size", options.batch_size, "--precision", "auto"]
     parser = build_parser("dual_resnet", "published")
     ours = {data: parser.parse_args([*map(str, words), "--data", data]) for data in ("files", "packed")}
-    state = TrainingState(
-        DualResNetModel.build(plain(ours["files"]), cache.topology, cache.statistics), plain(ours["files"]), 1, device
-    )
+    build = plain(ours["files"]), cache.topology, cache.statistics, cache.projection, cache.image_size
+    state = TrainingState(DualResNetModel.build(*build), plain(ours["files"]), 1, device)
     print(f"{line}, {state.precision}, {options.img_size} px, {options.batch_size} images a batch")
     mirror = torch.from_numpy(cache.topology.mirror).to(device)
-    theirs = PublishedModel.build(plain(ours["files"]), cache.topology, cache.statistics).to(device)
+    theirs = PublishedModel.build(*build).to(device)
     published = published_step(theirs, device)
     published_set = PublishedDataset(root, cache.train, options.img_size)
     order = list(islice(cycle(epoch_batches(len(cache.train), options.batch_size, 0, 0)), options.steps + 1))

@@ -1,12 +1,65 @@
-"""Image encoders from torchvision, and how their weights are drawn."""
+"""Image encoders, torchvision's and JMLR's, and how their weights are drawn."""
+
+import argparse
+from typing import ClassVar
 
 import torch
 import torchvision
 from torch import nn
+from torchvision.models.resnet import BasicBlock
 
 from util.errors import InputError
 
+
+class JmlrResNet(nn.Module):
+    """The ResNet-D of JMLR: three convolutions before the first pooling, and shortcuts that are pooled before they are
+    convolved (He et al., CVPR 2019); its parts have the names of torchvision's, and weights are drawn as there."""
+
+    BLOCKS: ClassVar = (5, 3, 4, 2)
+    WIDTHS: ClassVar = (64, 160, 272, 512)
+
+    def __init__(self, weights: None = None, zero_init_residual: bool = True):
+        super().__init__()
+        self.conv1 = nn.Sequential(
+            *convolution(3, 32, 2),
+            nn.ReLU(inplace=True),
+            *convolution(32, 32),
+            nn.ReLU(inplace=True),
+            convolution(32, 64)[0],
+        )
+        self.bn1, self.relu = nn.BatchNorm2d(64), nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+        channels = 64
+        for number, (blocks, width) in enumerate(zip(self.BLOCKS, self.WIDTHS, strict=True), start=1):
+            stride = 1 if number == 1 else 2
+            layers = [BasicBlock(channels, width, stride, pooled_shortcut(channels, width) if stride == 2 else None)]
+            layers += [BasicBlock(width, width) for _ in range(blocks - 1)]
+            setattr(self, f"layer{number}", nn.Sequential(*layers))
+            channels = width
+        self.avgpool, self.fc = nn.AdaptiveAvgPool2d(1), nn.Linear(channels, 1)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            elif isinstance(module, BasicBlock) and zero_init_residual:
+                nn.init.zeros_(module.bn2.weight)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return encode(self, image)[1]
+
+
+def convolution(channels: int, width: int, stride: int = 1) -> tuple[nn.Conv2d, nn.BatchNorm2d]:
+    """A 3x3 convolution and its normalisation."""
+    return nn.Conv2d(channels, width, 3, stride, padding=1, bias=False), nn.BatchNorm2d(width)
+
+
+def pooled_shortcut(channels: int, width: int) -> nn.Sequential:
+    """What a block of stride 2 adds to what it computes."""
+    pool = nn.AvgPool2d(2, ceil_mode=True, count_include_pad=False)
+    return nn.Sequential(pool, nn.Conv2d(channels, width, 1, bias=False), nn.BatchNorm2d(width))
+
+
 RESNETS = {
+    "resnet_jmlr": JmlrResNet,
     "resnet18": torchvision.models.resnet18,
     "resnet34": torchvision.models.resnet34,
     "resnet50": torchvision.models.resnet50,
@@ -38,6 +91,23 @@ def resnet(name: str, initialisation: str, pooling: str) -> tuple[nn.Module, int
     if initialisation == "normal":
         network.apply(draw_normal)
     return network, features
+
+
+def add_encoder_options(group: argparse._ArgumentGroup) -> None:
+    """What `resnet` can be told."""
+    group.add_argument("--backbone", choices=sorted(RESNETS), default="resnet18", help="the encoder of each branch")
+    group.add_argument(
+        "--initialisation",
+        choices=["he", "normal"],
+        default="he",
+        help="of the encoders: torchvision's for training from scratch, or the published N(0, 0.02)",
+    )
+    group.add_argument(
+        "--pooling",
+        choices=["average", "grid"],
+        default="grid",
+        help="of the last map: its average, as published, or a 4x4 grid that keeps where things were seen",
+    )
 
 
 def encode(network: nn.Module, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

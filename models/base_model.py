@@ -11,18 +11,31 @@ A batch is a dict of tensors with the images along the first axis, B:
 """
 
 import argparse
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import nn
 
+from util.errors import InputError
 from util.mesh import Topology
 from util.pose import pose_from_6dof_tensor, pose_to_6dof_tensor
 from util.statistics import LabelStatistics
 
 Batch = Mapping[str, torch.Tensor]
 Outputs = dict[str, torch.Tensor]
+
+# Vertices are regressed in decimetres, in which a face spans about -1..1 (published baseline, JMLR).
+DECIMETRES = 10.0
+
+
+def check_weights(weights: Mapping[str, float]) -> None:
+    """Raises InputError where a weight of a loss is not a number from 0 up. weights: by the loss's name."""
+    for name, value in weights.items():
+        if not 0 <= value < math.inf:
+            raise InputError(f"--loss_{name}_weight: wanted a number from 0 up, got {value}")
 
 
 class BaseModel(nn.Module):
@@ -39,15 +52,60 @@ class BaseModel(nn.Module):
         super().__init__()
         for name, array in vars(statistics).items():
             self.register_buffer(name, torch.tensor(array, dtype=torch.float32))
+        self.components = 0
 
     @staticmethod
     def add_options(group: argparse._ArgumentGroup) -> None:
         """Adds the method's own training options to its group."""
 
+    @staticmethod
+    def add_output_options(group: argparse._ArgumentGroup) -> None:
+        """Options of output layers that several methods have."""
+        group.add_argument(
+            "--start",
+            choices=["mean", "random"],
+            default="mean",
+            help="output layers: give the training mean until they learn, or are drawn like the published ones",
+        )
+        group.add_argument(
+            "--shape_components",
+            type=int,
+            default=60,
+            metavar="K",
+            help="regress so many principal components of the training shapes; 0 regresses the vertices, as published",
+        )
+
     @classmethod
-    def build(cls, options: Mapping[str, Any], topology: Topology, statistics: LabelStatistics) -> "BaseModel":
-        """The method with freshly drawn weights. options: plain training options; see options/train_options.py."""
+    def build(
+        cls,
+        options: Mapping[str, Any],
+        topology: Topology,
+        statistics: LabelStatistics,
+        projection: np.ndarray,
+        image_size: tuple[int, int],
+    ) -> "BaseModel":
+        """The method with freshly drawn weights.
+
+        options: plain training options, see options/train_options.py; projection (4, 4), image_size: of the camera, the
+        latter width and height in pixels.
+        """
         raise NotImplementedError
+
+    def set_components(self, count: int) -> None:
+        """Has `vertices` read so many of the training shapes' principal components, or as many as there are. Raises
+        InputError where that is less than none."""
+        if count < 0:
+            raise InputError(f"--shape_components: wanted 0 or more, got {count}")
+        self.components = min(count, len(self.verts_basis))
+
+    def vertices(self, numbers: torch.Tensor) -> torch.Tensor:
+        """(B, N, 3) decimetres from what a layer for vertices gives: them, or the principal components (B, K)."""
+        numbers = numbers.float()
+        if self.components:
+            # Adam moves all outputs at one speed: in deviations of the training shapes that speed fits.
+            offsets = numbers @ self.verts_basis[: self.components].flatten(1)
+            numbers = (self.verts_mean.flatten() + offsets) * DECIMETRES
+        return numbers.unflatten(1, self.verts_mean.shape)
 
     def forward(self, batch: Batch) -> Outputs:
         """Network outputs for a batch."""
@@ -67,21 +125,27 @@ class BaseModel(nn.Module):
 
     def window_landmarks(self, batch: Batch, window: str) -> torch.Tensor:
         """(B, 68, 2) the batch's 68 points in a window, from -1 to 1 across it."""
-        affine = batch[f"{window}_affine"]
-        points = batch["landmarks68"] @ affine[:, :, :2].transpose(1, 2) + affine[:, None, :, 2]
-        return points * (2.0 / batch[window].shape[-1]) - 1.0
+        return self.across_window(batch["landmarks68"], batch, window)
+
+    def across_window(self, points: torch.Tensor, batch: Batch, window: str) -> torch.Tensor:
+        """Image points (B, n, 2), in pixels, as they lie in a window of the batch: from -1 to 1 across it."""
+        affine = batch[f"{window}_affine"].to(points.dtype)
+        moved = points @ affine[:, :, :2].transpose(1, 2) + affine[:, None, :, 2]
+        return moved * (2.0 / batch[window].shape[-1]) - 1.0
+
+    def image_points(self, points: torch.Tensor, batch: Batch, window: str) -> torch.Tensor:
+        """The inverse of `across_window`, in float64: (B, n, 2) image pixels."""
+        affine = batch[f"{window}_affine"].double()
+        pixels = (points.double() + 1) * (batch[window].shape[-1] / 2) - affine[:, None, :, 2]
+        (a, b), (c, d) = affine[:, :, :2].permute(1, 2, 0)
+        inverse = torch.stack([d, -b, -c, a], dim=1).unflatten(1, (2, 2)) / (a * d - b * c)[:, None, None]
+        return pixels @ inverse.transpose(1, 2)
 
     def to_window(self, points: torch.Tensor, batch: Batch, source: str, target: str) -> torch.Tensor:
         """Points (B, n, 2) from -1 to 1 across one window of the batch, as they lie across another one."""
         if source == target:
             return points
-        own, other = (batch[f"{name}_affine"].double() for name in (source, target))
-        pixels = (points.double() + 1) * (batch[source].shape[-1] / 2) - own[:, None, :, 2]
-        (a, b), (c, d) = own[:, :, :2].permute(1, 2, 0)
-        inverse = torch.stack([d, -b, -c, a], dim=1).unflatten(1, (2, 2)) / (a * d - b * c)[:, None, None]
-        pixels = pixels @ inverse.transpose(1, 2)
-        moved = pixels @ other[:, :, :2].transpose(1, 2) + other[:, None, :, 2]
-        return (moved * (2.0 / batch[target].shape[-1]) - 1.0).float()
+        return self.across_window(self.image_points(points, batch, source), batch, target).float()
 
     def whiten_pose(self, batch: Batch) -> torch.Tensor:
         """(B, 6) the batch's 6DoF labels in units of the training labels' deviations."""

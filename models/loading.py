@@ -42,7 +42,8 @@ class TrainedRun:
     def untrained_model(self) -> BaseModel:
         """The model as its run found it before the first step: drawn with the run's seed."""
         torch.manual_seed(self.options["seed"])
-        return get_model_class(self.options["model"]).build(self.options, self.topology, self.statistics)
+        world = self.topology, self.statistics, self.projection, self.image_size
+        return get_model_class(self.options["model"]).build(self.options, *world)
 
     def model(self) -> BaseModel:
         """The trained model, with its averaged weights where the run kept them."""

@@ -1,23 +1,20 @@
 """What the two regression methods share: options, targets, losses and the way back to mesh and pose."""
 
 import argparse
-import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
-from models.backbones import RESNETS, PointLayers, draw_normal, encode, resnet
-from models.base_model import BaseModel, Batch, Outputs
-from util.errors import InputError
+from models.backbones import PointLayers, add_encoder_options, draw_normal, encode, resnet
+from models.base_model import DECIMETRES, BaseModel, Batch, Outputs, check_weights
 from util.landmarks import NUM_NUMBERS, landmark_numbers
 from util.mesh import Topology
 from util.statistics import LabelStatistics
 
-# Vertices are regressed in decimetres, in which a face spans about -1..1 (published baseline).
-DECIMETRES = 10.0
 # Width of the layer that reads the 68 points.
 LANDMARK_FEATURES = 256
 
@@ -89,11 +86,7 @@ class RegressionModel(BaseModel):
     ):
         super().__init__(statistics)
         self.weights = {"verts": loss_verts_weight, "6dof": loss_6dof_weight, "points": loss_points_weight}
-        for name, value in self.weights.items():
-            if not 0 <= value < math.inf:
-                raise InputError(f"--loss_{name}_weight: wanted a number from 0 up, got {value}")
-        if shape_components < 0:
-            raise InputError(f"--shape_components: wanted 0 or more, got {shape_components}")
+        check_weights(self.weights)
         self.branches, features = nn.ModuleDict(), 0
         for window in self.windows:
             # not by the window's name alone: "global" is a word of Python, in which exporters write networks
@@ -106,7 +99,7 @@ class RegressionModel(BaseModel):
                 for _ in range(2)
             )
             self.point_layers = PointLayers(self.branches[f"{self.windows[0]}_window"].layer4[0].conv1.in_channels, 68)
-        self.components = min(shape_components, len(self.verts_basis))
+        self.set_components(shape_components)
         extra = NUM_NUMBERS + LANDMARK_FEATURES if read_landmarks else 0
         self.verts_layer, self.six_layer = self.output_layers(features + extra, start)
         if read_landmarks:
@@ -128,7 +121,14 @@ class RegressionModel(BaseModel):
         return verts_layer, six_layer
 
     @classmethod
-    def build(cls, options: Mapping[str, Any], topology: Topology, statistics: LabelStatistics) -> "RegressionModel":
+    def build(
+        cls,
+        options: Mapping[str, Any],
+        topology: Topology,
+        statistics: LabelStatistics,
+        projection: np.ndarray,
+        image_size: tuple[int, int],
+    ) -> "RegressionModel":
         names = ("backbone", "initialisation", "pooling", "start", "shape_components", "read_landmarks")
         names += ("loss_verts_weight", "loss_6dof_weight", "loss_points_weight")
         return cls(statistics, **{name: options[name] for name in names})
@@ -147,32 +147,8 @@ class RegressionModel(BaseModel):
 
     @staticmethod
     def add_options(group: argparse._ArgumentGroup) -> None:
-        group.add_argument("--backbone", choices=sorted(RESNETS), default="resnet18", help="the encoder of each branch")
-        group.add_argument(
-            "--initialisation",
-            choices=["he", "normal"],
-            default="he",
-            help="of the encoders: torchvision's for training from scratch, or the published N(0, 0.02)",
-        )
-        group.add_argument(
-            "--pooling",
-            choices=["average", "grid"],
-            default="grid",
-            help="of the last map: its average, as published, or a 4x4 grid that keeps where things were seen",
-        )
-        group.add_argument(
-            "--start",
-            choices=["mean", "random"],
-            default="mean",
-            help="output layers: give the training mean until they learn, or are drawn like the published ones",
-        )
-        group.add_argument(
-            "--shape_components",
-            type=int,
-            default=60,
-            metavar="K",
-            help="regress so many principal components of the training shapes; 0 regresses the vertices, as published",
-        )
+        add_encoder_options(group)
+        BaseModel.add_output_options(group)
         group.add_argument(
             "--read_landmarks",
             action=argparse.BooleanOptionalAction,
@@ -206,15 +182,6 @@ class RegressionModel(BaseModel):
             "found_verts": self.vertices(self.found_verts_layer(torch.cat([shape_features, found], dim=1))),
             "found_6dof": self.found_six_layer(torch.cat([six_features, found], dim=1)),
         }
-
-    def vertices(self, numbers: torch.Tensor) -> torch.Tensor:
-        """(B, N, 3) decimetres from what a layer for vertices gives."""
-        numbers = numbers.float()
-        if self.components:
-            # Adam moves all outputs at one speed: in deviations of the training shapes that speed fits.
-            offsets = numbers @ self.verts_basis[: self.components].flatten(1)
-            numbers = (self.verts_mean.flatten() + offsets) * DECIMETRES
-        return numbers.unflatten(1, self.verts_mean.shape)
 
     def losses(self, outputs: Outputs, batch: Batch) -> dict[str, torch.Tensor]:
         targets = {"verts": batch["verts"] * DECIMETRES, "6dof": self.whiten_pose(batch)}

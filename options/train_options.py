@@ -47,14 +47,26 @@ def build_parser(model: str, preset: str) -> StepParser:
     group.add_argument("--batch_size", type=number(int, 1), default=128, metavar="N", help="images a step")
     group.add_argument("--epochs", type=number(int, 0), default=10, metavar="N", help="passes over the training images")
     group.add_argument("--lr", type=number(float, 0), default=1e-5, metavar="RATE", help="initial learning rate")
-    group.add_argument("--beta1", type=number(float, 0, 0.99999), default=0.5, help="Adam's first momentum")
+    group.add_argument(
+        "--optimizer",
+        choices=["adam", "sgd"],
+        default="adam",
+        help="adam: AdamW; sgd: stochastic gradient descent with momentum --beta1",
+    )
+    group.add_argument("--beta1", type=number(float, 0, 0.99999), default=0.5, help="Adam's first momentum, or SGD's")
     group.add_argument("--beta2", type=number(float, 0, 0.99999), default=0.999, help="Adam's second momentum")
-    group.add_argument("--weight_decay", type=number(float, 0), default=0.0, help="decoupled weight decay (AdamW)")
+    group.add_argument(
+        "--weight_decay",
+        type=number(float, 0),
+        default=0.0,
+        help="decoupled from the gradient with adam, a part of it with sgd",
+    )
     group.add_argument(
         "--lr_policy",
-        choices=["linear", "cosine", "constant"],
+        choices=["linear", "cosine", "polynomial", "constant"],
         default="linear",
-        help="linear: constant, then epoch by epoch down to zero over --epochs_decay; cosine: step by step to zero",
+        help="linear: constant, then epoch by epoch down to zero over --epochs_decay; cosine and "
+        "polynomial (quadratic): step by step to zero",
     )
     group.add_argument(
         "--epochs_decay", type=number(int, 0), default=5, metavar="N", help="last epochs, in which linear goes down"

@@ -37,6 +37,15 @@ def split_batch(batch: Batch, parts: int) -> Iterator[Batch]:
         yield {name: tensor[start : start + part] for name, tensor in batch.items()}
 
 
+def make_optimizer(model: torch.nn.Module, options: Mapping[str, Any]) -> torch.optim.Optimizer:
+    """Adam, whose weight decay is decoupled, or stochastic gradient descent, whose is a part of the gradient and whose
+    momentum is `beta1`; see options/train_options.py."""
+    settings = {"lr": options["lr"], "weight_decay": options["weight_decay"], "fused": True}
+    if options["optimizer"] == "sgd":
+        return torch.optim.SGD(model.parameters(), momentum=options["beta1"], **settings)
+    return torch.optim.AdamW(model.parameters(), betas=(options["beta1"], options["beta2"]), **settings)
+
+
 def no_mark(phase: str) -> None:
     """What train_step does at the end of a phase where nobody takes the time."""
 
@@ -67,13 +76,7 @@ class TrainingState:
             self.parallel = DistributedDataParallel(self.model)
         network = self.model if self.parallel is None else self.parallel
         self.network = torch.compile(network) if options["compile"] else network
-        self.optimizer = torch.optim.AdamW(
-            model.parameters(),
-            lr=options["lr"],
-            betas=(options["beta1"], options["beta2"]),
-            weight_decay=options["weight_decay"],
-            fused=True,
-        )
+        self.optimizer = make_optimizer(model, options)
         self.rate_factor = rate_factor(
             options["lr_policy"],
             options["epochs"],

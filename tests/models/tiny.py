@@ -5,11 +5,12 @@ import torch
 
 from models import MODELS
 from options.train_options import build_parser
+from util.camera import WCPA_PROJECTION
 from util.mesh import Topology
 from util.pose import pose_from_6dof
 from util.statistics import LabelStatistics
 
-NUM_VERTICES, BATCH, SIZE = 30, 2, 32
+NUM_VERTICES, BATCH, SIZE, IMAGE_SIZE = 30, 2, 32, (96, 96)
 RANDOM = np.random.default_rng(0)
 STATISTICS = LabelStatistics(
     np.float32([0.1, -0.1, 0.05, 0.01, -0.02, -0.5]),
@@ -21,14 +22,14 @@ STATISTICS = LabelStatistics(
     np.eye(139, dtype=np.float32),
 )
 TOPOLOGY = Topology(
-    STATISTICS.verts_mean, np.int32([[0, 1, 2]]), np.zeros(68, np.int64), np.arange(NUM_VERTICES, dtype=np.int64)
+    STATISTICS.verts_mean, np.int32([[0, 1, 2]]), np.arange(68) % NUM_VERTICES, np.arange(NUM_VERTICES, dtype=np.int64)
 )
 
 
 def build(name, preset="standard"):
     options = vars(build_parser(name, preset).parse_args(["--data_root", "x"]))
     torch.manual_seed(0)
-    return MODELS[name].build(options, TOPOLOGY, STATISTICS)
+    return MODELS[name].build(options, TOPOLOGY, STATISTICS, WCPA_PROJECTION, IMAGE_SIZE)
 
 
 def make_batch(model):

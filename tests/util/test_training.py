@@ -28,6 +28,11 @@ def test_cosine_and_warmup():
     assert [warm(step) for step in (0, 1, 3, 4, 99)] == [0.25, 0.5, 1, 1, 1]
 
 
+def test_polynomial_is_quadratic():
+    factor = rate_factor("polynomial", epochs=4, epochs_decay=0, warmup_steps=2, steps_per_epoch=25)
+    assert [factor(0), factor(50), factor(90), factor(100)] == pytest.approx([0.5, 0.25, 0.01, 0])
+
+
 def test_unknown_policy_is_told():
     with pytest.raises(ValueError, match="'stair'"):
         rate_factor("stair", 1, 1, 1, 1)
@@ -92,6 +97,7 @@ class Line(torch.nn.Module):
 
 OPTIONS = {
     "lr": 0.1,
+    "optimizer": "adam",
     "beta1": 0.9,
     "beta2": 0.999,
     "weight_decay": 0.0,
@@ -282,3 +288,18 @@ def test_work_that_may_be_given_up_ends_where_it_is():
             done.append(2)
         assert (stop.asked, done) == (True, [1])
         os.kill(os.getpid(), signal.SIGTERM)  # outside of it a second one changes nothing
+
+
+def test_gradient_descent_by_hand():
+    """Two steps on y = weight x: momentum 0.9, and weight decay as a part of the gradient."""
+    options = {**OPTIONS, "optimizer": "sgd", "weight_decay": 0.5}
+    state = TrainingState(Line(), options, 2, torch.device("cpu"))
+    batch = {"x": torch.tensor([[1.0, 0, 0]]), "y": torch.tensor([0.0])}
+    weight, velocity, bias, bias_velocity = 1.0, 0.0, 0.0, 0.0
+    for _ in range(2):
+        state.train_step(batch)
+        slope = 2 * (weight + bias)
+        velocity, bias_velocity = 0.9 * velocity + slope + 0.5 * weight, 0.9 * bias_velocity + slope + 0.5 * bias
+        weight, bias = weight - 0.1 * velocity, bias - 0.1 * bias_velocity
+    assert state.model.layer.weight[0, 0].item() == pytest.approx(weight, rel=1e-6)  # float32
+    assert state.model.layer.bias.item() == pytest.approx(bias, rel=1e-6)
