@@ -20,6 +20,7 @@ from data.cache import Cache, read_cache
 from data.wcpa import WcpaRoot
 from data.wcpa_dataset import WcpaDataset
 from models.base_model import BaseModel
+from models.flip_test import FlipTest
 from models.loading import TrainedRun, read_run
 from models.mean_face import MeanFace
 from options.base_options import plain
@@ -56,7 +57,7 @@ class Candidate:
 
     title: str
     run: TrainedRun
-    model: BaseModel
+    model: BaseModel | FlipTest
     dataset: WcpaDataset
 
 
@@ -88,7 +89,8 @@ def open_candidate(
             f"checkpoint {run.path} was trained on another split than that of {options.cache_dir}: its validation "
             "images may be among those it has seen; run step01_preparation.py as before that training"
         )
-    model = run.model().to(device)
+    model = run.flipped(run.model()) if options.flip_test else run.model()
+    model = model.to(device)
     samples = cache.val if labelled else cache.test
     dataset_class = get_dataset_class(run.options["dataset"])
     size, labels = run.options["img_size"], cache.labels[options.split]
@@ -96,11 +98,12 @@ def open_candidate(
     if options.data == "packed":
         images = cache.packed_images(options.split, size, windows=model.windows)
     dataset = dataset_class(root, samples, run.topology, model.windows, size, labelled, labels=labels, images=images)
-    return Candidate(f"{run.path.parent.name} ({options.epoch})", run, model, dataset)
+    flips = ", flip test" if options.flip_test else ""
+    return Candidate(f"{run.path.parent.name} ({options.epoch}{flips})", run, model, dataset)
 
 
 def draw_mosaics(
-    model: BaseModel,
+    model: BaseModel | FlipTest,
     dataset: WcpaDataset,
     device: torch.device,
     options: argparse.Namespace,
@@ -260,7 +263,7 @@ def predict_again(
 
 
 def draw_cases(
-    model: BaseModel, dataset: WcpaDataset, device: torch.device, evaluation: Evaluation, run: TrainedRun
+    model: BaseModel | FlipTest, dataset: WcpaDataset, device: torch.device, evaluation: Evaluation, run: TrainedRun
 ) -> np.ndarray:
     """The best, the median and the worst image by score, a row each: photo, prediction, truth, the mesh's errors."""
     scores = evaluation.metrics["score"]

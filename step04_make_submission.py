@@ -48,7 +48,8 @@ def make_submission(options: argparse.Namespace, team: Team) -> None:
     submission = np.empty((len(samples), 3 * run.topology.num_vertices + 12), dtype=np.float32)
     check_form(submission, root.example_submission())
 
-    model = run.model().to(device)
+    model = run.flipped(run.model()) if options.flip_test else run.model()
+    model = model.to(device)
     dataset_class = get_dataset_class(run.options["dataset"])
     size = run.options["img_size"]
     packed = packed_test_samples(options, root, samples, size, model.windows) if options.data == "packed" else {}

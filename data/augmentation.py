@@ -3,9 +3,7 @@
 import numpy as np
 import torch
 
-from util.landmarks import MIRROR_68
-
-Batch = dict[str, torch.Tensor]
+from util.mirroring import Batch, mirror_samples, windows_of
 
 
 def draw_light(random: np.random.Generator, brightness: float, contrast: float) -> tuple[float, float]:
@@ -31,11 +29,10 @@ def augment_batch(batch: Batch, mirror: torch.Tensor, image_width: int) -> Batch
     point must be the centre of the image, `image_width` pixels wide.
     """
     batch = dict(batch)
-    windows = [name.removesuffix("_affine") for name in batch if name.endswith("_affine")]
     if "light" in batch:
-        light_windows(batch, windows, batch.pop("light"))
+        light_windows(batch, windows_of(batch), batch.pop("light"))
     if "mirrored" in batch:
-        mirror_samples(batch, windows, batch.pop("mirrored"), mirror, image_width)
+        mirror_samples(batch, batch.pop("mirrored"), mirror, image_width)
     return batch
 
 
@@ -50,29 +47,3 @@ def light_windows(batch: Batch, windows: list[str], light: torch.Tensor) -> None
         levels = window.float().mul_(gain).add_(pivot * (1.0 - gain) + shift).clamp_(0, 255).round_()
         seen = (window[:, 0] | window[:, 1] | window[:, 2]) > 0
         batch[name] = levels.to(torch.uint8).mul_(seen[:, None])
-
-
-def mirror_samples(
-    batch: Batch, windows: list[str], mirrored: torch.Tensor, mirror: torch.Tensor, image_width: int
-) -> None:
-    """Mirrors the samples for which `mirrored` (B,) is true, in place of the batch's entries."""
-
-    def replace(name: str, values: torch.Tensor) -> None:
-        where = mirrored.reshape(-1, *[1] * (values.dim() - 1))
-        batch[name] = torch.where(where, values, batch[name])
-
-    for name in windows:
-        window, affine = batch[name], batch[f"{name}_affine"].clone()
-        # x of the mirrored image is image_width - x of the image, and likewise in the window
-        affine[:, :, 2] += affine[:, :, 0] * image_width
-        affine[:, 1, 0].neg_()
-        affine[:, 0, 1:].neg_()
-        affine[:, 0, 2] += window.shape[-1]
-        replace(name, window.flip(-1))
-        replace(f"{name}_affine", affine)
-    points = batch["landmarks68"][:, torch.from_numpy(MIRROR_68).to(mirrored.device)]
-    replace("landmarks68", torch.stack([image_width - points[..., 0], points[..., 1]], dim=-1))
-    if "verts" in batch:
-        flip = torch.tensor([-1.0, 1.0, 1.0, 1.0], device=mirrored.device)
-        replace("verts", batch["verts"][:, mirror] * flip[:3])
-        replace("R_t", flip[:, None] * batch["R_t"] * flip)

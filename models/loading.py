@@ -9,6 +9,7 @@ import torch
 
 from models import get_model_class
 from models.base_model import BaseModel
+from models.flip_test import FlipTest
 from util.checkpoint import load_checkpoint, unpack_arrays
 from util.errors import InputError
 from util.mesh import Topology, check_same_topology
@@ -53,6 +54,10 @@ class TrainedRun:
         except RuntimeError as error:
             raise InputError(f"checkpoint {self.path}: wanted the weights of this model ({one_line(error)})") from None
         return model
+
+    def flipped(self, model: BaseModel) -> FlipTest:
+        """A model of the run that looks at mirror images, too."""
+        return FlipTest(model, self.topology, self.image_size[0])
 
 
 def read_run(path: Path) -> TrainedRun:

@@ -233,6 +233,15 @@ def add_checkpoint_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--output_dir", type=Path, default=Path("output"), metavar="DIR", help="where results go")
 
 
+def add_flip_test_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--flip_test",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="predict the mean of what the model makes of an image and of its mirror image: twice the time",
+    )
+
+
 def plain(options: argparse.Namespace) -> dict:
     """The options as a dict of plain types, as checkpoints and options.json hold them."""
     return json.loads(json.dumps(vars(options), default=str))

@@ -7,6 +7,7 @@ from options.base_options import (
     StepParser,
     add_checkpoint_options,
     add_data_options,
+    add_flip_test_option,
     add_image_source_option,
     add_run_options,
     number,
@@ -31,6 +32,7 @@ def parse_eval_options(arguments: Sequence[str] | None = None) -> argparse.Names
     add_image_source_option(parser)
     add_run_options(parser)
     add_checkpoint_options(parser)
+    add_flip_test_option(parser)
     group = parser.add_argument_group("evaluation")
     group.add_argument(
         "--split", choices=["test", "val"], default="test", help="test: draw shuffled test images; val: score and draw"

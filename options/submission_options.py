@@ -7,6 +7,7 @@ from options.base_options import (
     StepParser,
     add_checkpoint_options,
     add_data_options,
+    add_flip_test_option,
     add_image_source_option,
     add_run_options,
 )
@@ -21,4 +22,5 @@ def parse_submission_options(arguments: Sequence[str] | None = None) -> argparse
     add_image_source_option(parser)
     add_run_options(parser)
     add_checkpoint_options(parser)
+    add_flip_test_option(parser)
     return parser.parse_args(arguments)

@@ -1,0 +1,44 @@
+"""The flip test: the mean of what a method makes of an image and of its mirror image."""
+
+import torch
+from torch import nn
+
+from models.base_model import BaseModel, Batch, Outputs
+from util.mesh import Topology
+from util.mirroring import mirror_mesh, mirror_samples
+
+
+class FlipTest(nn.Module):
+    """A trained model that looks at every image twice, which takes twice the time; losses are those of the first look.
+
+    Meshes are averaged and so are translations; rotations get the one that is nearest to their mean. (JMLR's code takes
+    the mean of the image points instead, before the pose is found.)
+    image_width: of the images in pixels; the camera's principal point must be their centre.
+    """
+
+    def __init__(self, model: BaseModel, topology: Topology, image_width: int):
+        super().__init__()
+        self.model, self.windows, self.image_width = model, model.windows, image_width
+        self.register_buffer("mirror", torch.from_numpy(topology.mirror))
+
+    def forward(self, batch: Batch) -> dict[str, Outputs]:
+        return {"own": self.model(batch), "mirrored": self.model(self.mirrored(batch))}
+
+    def mirrored(self, batch: Batch) -> Batch:
+        batch = dict(batch)
+        everyone = torch.ones_like(batch["index"], dtype=torch.bool)
+        mirror_samples(batch, everyone, self.mirror, self.image_width)
+        return batch
+
+    def losses(self, outputs: dict[str, Outputs], batch: Batch) -> dict[str, torch.Tensor]:
+        return self.model.losses(outputs["own"], batch)
+
+    def reconstruct(self, outputs: dict[str, Outputs], batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """As a model's."""
+        verts, R_t = self.model.reconstruct(outputs["own"], batch)
+        other = self.model.reconstruct(outputs["mirrored"], self.mirrored(batch))
+        other_verts, other_R_t = mirror_mesh(*other, self.mirror)
+        mean = (R_t.double() + other_R_t.double()) / 2
+        U, _, Vh = torch.linalg.svd(mean[:, :3, :3])
+        mean[:, :3, :3] = U @ Vh
+        return (verts + other_verts) / 2, mean.to(R_t.dtype)
