@@ -23,8 +23,8 @@ HESSIAN_EVERY, LONG_STEP = 4, 0.02
 START_STEPS = 10
 # What may be left to go, in radians and distances from the camera, of a start and of a pose.
 START_TOLERANCE, TOLERANCE = 1e-4, 1e-9
-# Images at a time on a CPU: their intermediate numbers stay in its cache.
-BLOCK = 64
+# Points at a time on a CPU, about: what is computed of them stays in its cache.
+BLOCK = 80_000
 # Where each product of two of x, y, z, 1 stands among the monomials x, y, z, 1, xx, xy, xz, yy, yz, zz.
 PRODUCT = torch.tensor([[4, 5, 6, 0], [5, 7, 8, 1], [6, 8, 9, 2], [0, 1, 2, 3]])
 # Which of the four weights, or none, stands in the second derivative by two of an image's homogeneous coordinates.
@@ -165,7 +165,7 @@ def solve_pnp(
     camera = intrinsics(projection.detach().double().to(verts.device), width, height)
     if weights is not None:
         check_weights(weights)
-    size = BLOCK if verts.device.type == "cpu" else max(len(verts), 1)
+    size = max(1, BLOCK // verts.shape[1] if verts.device.type == "cpu" else len(verts))
     blocks = [verts.split(size), points.split(size)]
     blocks.append([None] * len(blocks[0]) if weights is None else weights.split(size))
     return torch.cat([solve_block(*block, camera, iterations) for block in zip(*blocks, strict=True)]).to(verts.dtype)
