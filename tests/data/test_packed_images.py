@@ -27,6 +27,7 @@ from data.wcpa import WcpaRoot
 from data.wcpa_dataset import WcpaDataset
 from data.windows import WINDOWS, Picture, face_box
 from tests.data.test_jpeg import SAMPLINGS, encode, photo, with_exif
+from tests.data.test_windows import upright_landmarks
 from util.errors import InputError
 
 LOSSLESS = PackHeader("digest", "lossless", 0.15, 256, (96, 96))
@@ -87,6 +88,23 @@ def test_lossless_windows_are_those_of_the_files_to_the_bit(tmp_path, large_root
         for index in range(len(files)):
             ours, wanted = packed[index], files[index]
             assert all(ours[name].equal(tensor) for name, tensor in wanted.items()), (epoch, index)
+    assert not all(images[index].complete for index in range(len(files)))
+
+
+def test_lossless_aligned_windows_are_those_of_the_files_to_the_bit(tmp_path, large_root):
+    """Faces that look at the camera, turned by up to 17 degrees in the picture, with the margin that is asked for."""
+    samples, random = large_root.samples("train"), np.random.default_rng(1)
+    for number, sample in enumerate(samples):
+        face = (upright_landmarks(0.3 * number / len(samples)) - [400, 380]) * 0.3 + random.uniform(
+            [80, 70], [320, 230]
+        )
+        np.savetxt(large_root.landmarks_path(sample), face, fmt="%.2f")
+    pack(tmp_path, large_root, replace(LOSSLESS, image_size=(400, 304), margin=0.535))
+    images = opened(tmp_path, large_root, box_jitter=0.1, windows=("aligned",))
+    look = samples, large_root.topology(), ("aligned",), 64, True, {"box": 0.1}
+    packed, files = WcpaDataset(large_root, *look, images=images), WcpaDataset(large_root, *look)
+    for index in range(len(files)):
+        assert packed[index]["aligned"].equal(files[index]["aligned"]), index
     assert not all(images[index].complete for index in range(len(files)))
 
 
