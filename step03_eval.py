@@ -176,7 +176,9 @@ def evaluate(candidate: Candidate, options: argparse.Namespace, device: torch.de
     """The evaluation on the first rank, None on the others."""
     run, loading = candidate.run, (options.batch_size, options.num_workers)
     world = (run.topology.keypoints, run.projection, run.image_size)
-    share = score_share(candidate.model, candidate.dataset, device, *loading, *world, candidate.title, team)
+    share = score_share(
+        candidate.model, candidate.dataset, device, *loading, *world, candidate.title, team, surface=True
+    )
     return evaluation_of(share, team)
 
 

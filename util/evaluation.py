@@ -11,7 +11,7 @@ from tqdm import tqdm
 from util.distributed import ALONE, Team
 from util.landmark_metrics import landmark_figures
 from util.loader import Batch, Indices, in_order, load_batches
-from util.metrics import MILLIMETRES, image_metrics
+from util.metrics import MILLIMETRES, chamfer_f1, image_metrics
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,11 @@ def score_share(
     image_size: tuple[int, int],
     title: str = "evaluate",
     team: Team = ALONE,
+    surface: bool = False,
 ) -> Scored:
     """The losses and figures of a model on this rank's share of a labelled data set, which `evaluation_of` puts
-    together; see util.metrics.image_metrics and util.landmark_metrics.landmark_figures."""
+    together: those of util.metrics.image_metrics and util.landmark_metrics.landmark_figures, and with `surface` those
+    of util.metrics.chamfer_f1, which cost several times as much as all others."""
     batches = in_order(range(len(dataset)), batch_size)
     losses, metrics, vertex_errors = [], [], np.zeros(())
     for batch, outputs, verts, R_t in predict(model, dataset, batches, device, num_workers, title, team):
@@ -81,7 +83,10 @@ def score_share(
         losses.append({name: float(loss) * share for name, loss in model.losses(outputs, batch).items()})
         true_verts, true_R_t = batch["verts"].cpu().numpy(), batch["R_t"].cpu().numpy()
         figures = image_metrics(verts, R_t, true_verts, true_R_t, keypoints, projection, image_size)
-        metrics.append(figures | landmark_figures(verts, true_verts, keypoints))
+        figures |= landmark_figures(verts, true_verts, keypoints)
+        if surface:
+            figures |= chamfer_f1(verts, true_verts)
+        metrics.append(figures)
         distances = MILLIMETRES * np.linalg.norm(verts.astype(np.float64) - true_verts, axis=2)
         vertex_errors = vertex_errors + distances.sum(axis=0) / len(dataset)
     return Scored(losses, metrics, vertex_errors)

@@ -139,11 +139,11 @@ def image_metrics(
     projection: np.ndarray,
     image_size: tuple[int, int],
 ) -> dict[str, np.ndarray]:
-    """All figures of each image, name -> (B,) float64.
+    """The figures of each image that tell corresponding vertices, name -> (B,) float64.
 
     keypoints: (68,) vertex indices; projection: (4, 4); image_size: width, height of the image in pixels.
-    vertex_error_mm is the mean vertex distance of the canonical meshes, without any alignment, as in `chamfer_f1`;
-    add_mm the mean distance of the true mesh under the two poses; reprojection_px that of all projected vertices.
+    vertex_error_mm is the mean vertex distance of the canonical meshes, without any alignment; add_mm the mean distance
+    of the true mesh under the two poses; reprojection_px that of all projected vertices.
     """
     verts, R_t, true_verts, true_R_t = (np.asarray(x, dtype=np.float64) for x in (verts, R_t, true_verts, true_R_t))
     scores = score_parts(verts, R_t, true_verts, true_R_t)
@@ -152,7 +152,6 @@ def image_metrics(
     return {
         **scores,
         "vertex_error_mm": MILLIMETRES * mean_distance(verts, true_verts),
-        **chamfer_f1(verts, true_verts),
         "add_mm": scores["score_pose"],
         **pose_errors(R_t, true_R_t),
         "reprojection_px": mean_distance(points, true_points),
