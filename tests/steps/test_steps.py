@@ -184,6 +184,7 @@ def test_evaluation_and_submission(trained, tmp_path, run_script, data_root):
     assert "mean face at mean pose" in text
     content = json.loads((tmp_path / "output/tiny/metrics.json").read_text())
     rows = list(csv.DictReader(open_text(tmp_path / "output/tiny/metrics.csv")))
+    assert float(rows[0]["chamfer_mm2"]) > 0
     assert len(rows) == content["images"] == 4
     assert content["metrics"]["score"] == pytest.approx(np.mean([float(row["score"]) for row in rows]), rel=1e-5)
     assert set(content["references"]) == {"the same, untrained", "mean face at mean pose"}
