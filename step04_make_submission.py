@@ -22,9 +22,8 @@ from util.checkpoint import write_whole
 from util.device import choose_device
 from util.distributed import Team, join_team
 from util.errors import InputError, run_step
-from util.evaluation import predict
 from util.launch import start_team
-from util.loader import in_order
+from util.predictions import Predictions, predict_all
 
 # How far R R^T may be from the unit matrix: some hundred float32 roundings.
 ROTATION_TOLERANCE = 1e-4
@@ -55,12 +54,10 @@ def make_submission(options: argparse.Namespace, team: Team) -> None:
     packed = packed_test_samples(options, root, samples, size, model.windows) if options.data == "packed" else {}
     look = run.topology, model.windows, size
     dataset = dataset_class(root, samples, *look, labelled=False, **packed)
-    batches = in_order(range(len(samples)), options.batch_size)
-    predictions = predict(model, dataset, batches, device, options.num_workers, "predict", team)
-    rows = team.collect([submission_rows(verts, R_t) for _, _, verts, R_t in predictions])
-    if not team.is_first:
+    predictions = predict_all(model, dataset, device, options.batch_size, options.num_workers, "predict", team)
+    if predictions is None:
         return
-    np.concatenate(rows, out=submission)
+    fill_rows(submission, predictions)
     check_content(submission)
     options.output_dir.mkdir(parents=True, exist_ok=True)
     target = options.output_dir / "my_submission.npy"
@@ -82,10 +79,11 @@ def packed_test_samples(
     return {"labels": cache.labels["test"], "images": cache.packed_images("test", size, windows=windows)}
 
 
-def submission_rows(verts: np.ndarray, R_t: np.ndarray) -> np.ndarray:
-    """(B, 3N + 12) rows from verts (B, N, 3) and R_t (B, 4, 4)."""
+def fill_rows(submission: np.ndarray, predictions: Predictions) -> None:
+    """Writes the predictions of the test list to the rows of a submission (M, 3N + 12)."""
+    verts, R_t = predictions.verts, predictions.R_t
     parts = [verts.reshape(len(verts), -1), R_t[:, :3, :3].reshape(-1, 9), R_t[:, 3, :3]]
-    return np.concatenate(parts, axis=1)
+    np.concatenate(parts, axis=1, out=submission)
 
 
 def check_form(submission: np.ndarray, example: np.ndarray) -> None:

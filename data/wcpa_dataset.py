@@ -1,6 +1,7 @@
 """The WCPA data root as a torch data set: windows and labels of one image an item."""
 
 from collections.abc import Iterable, Sequence
+from copy import copy
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from data.packed_labels import PackedLabels
 from data.wcpa import SampleId, WcpaRoot
 from data.windows import WINDOWS, Picture, face_box
 from util.errors import InputError
+from util.loader import in_order
 from util.mesh import Topology
 
 # The most that --light changes: shares of the range of levels, and of the contrast.
@@ -76,9 +78,20 @@ class WcpaDataset(Dataset):
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
         return {name: tensor[0] for name, tensor in self.read_batch([index]).items()}
 
-    def read(self, index: int) -> tuple[int, Picture, dict[str, np.ndarray]]:
-        """An item's index, picture and label."""
-        return index, self.picture(index), self.label(index)
+    def read(self, index: int) -> tuple[int, Picture | None, dict[str, np.ndarray]]:
+        """An item's index, picture, unless nobody looks at it, and label."""
+        return index, self.picture(index) if self.windows else None, self.label(index)
+
+    def without_windows(self) -> "WcpaDataset":
+        """The same items, of which no image is read."""
+        dataset = copy(self)
+        dataset.windows = ()
+        return dataset
+
+    def in_order(self, batch_size: int) -> list[list[int]]:
+        """The batches in which the whole data set is evaluated, each item once; what is found out about an item has its
+        place by the batch's "index", as other data sets have their own order."""
+        return in_order(list(range(len(self))), batch_size)
 
     def num_batches(self, batch_size: int) -> int:
         """How many batches an epoch has. Raises InputError where that is none."""

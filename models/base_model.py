@@ -132,6 +132,10 @@ class BaseModel(nn.Module):
         """verts (B, N, 3) canonical metres and R_t (B, 4, 4), float32."""
         raise NotImplementedError
 
+    def confidence(self, outputs: Outputs, batch: Batch) -> torch.Tensor:
+        """(B,) how far each prediction is to be trusted beside others of the same model, any positive scale."""
+        return torch.ones(len(batch["index"]), device=batch["index"].device)
+
     def pixels(self, batch: Batch, window: str) -> torch.Tensor:
         """A window of the batch as (B, 3, S, S) float32 in -1..1."""
         return batch[window].float() / 127.5 - 1.0

@@ -42,3 +42,8 @@ class FlipTest(nn.Module):
         U, _, Vh = torch.linalg.svd(mean[:, :3, :3])
         mean[:, :3, :3] = U @ Vh
         return (verts + other_verts) / 2, mean.to(R_t.dtype)
+
+    def confidence(self, outputs: dict[str, Outputs], batch: Batch) -> torch.Tensor:
+        """As a model's: the mean of the two looks."""
+        own = self.model.confidence(outputs["own"], batch)
+        return (own + self.model.confidence(outputs["mirrored"], self.mirrored(batch))) / 2

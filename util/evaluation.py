@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from util.distributed import ALONE, Team
 from util.landmark_metrics import landmark_figures
-from util.loader import Batch, Indices, in_order, load_batches
+from util.loader import Batch, Indices, load_batches
 from util.metrics import MILLIMETRES, chamfer_f1, image_metrics
 
 
@@ -52,9 +52,10 @@ def predict(
 
 @dataclass(frozen=True)
 class Scored:
-    """One rank's share of an evaluation: losses and metrics as in Evaluation, one a batch; vertex_errors as there, the
-    share's part of the sum."""
+    """One rank's share of an evaluation: places in the data set, losses and metrics as in Evaluation, one a batch;
+    vertex_errors as there, the share's part of the sum."""
 
+    indices: list[np.ndarray]
     losses: list[dict[str, float]]
     metrics: list[dict[str, np.ndarray]]
     vertex_errors: np.ndarray
@@ -76,9 +77,10 @@ def score_share(
     """The losses and figures of a model on this rank's share of a labelled data set, which `evaluation_of` puts
     together: those of util.metrics.image_metrics and util.landmark_metrics.landmark_figures, and with `surface` those
     of util.metrics.chamfer_f1, which cost several times as much as all others."""
-    batches = in_order(range(len(dataset)), batch_size)
-    losses, metrics, vertex_errors = [], [], np.zeros(())
+    batches = dataset.in_order(batch_size)
+    indices, losses, metrics, vertex_errors = [], [], [], np.zeros(())
     for batch, outputs, verts, R_t in predict(model, dataset, batches, device, num_workers, title, team):
+        indices.append(batch["index"].cpu().numpy())
         share = len(verts) / len(dataset)
         losses.append({name: float(loss) * share for name, loss in model.losses(outputs, batch).items()})
         true_verts, true_R_t = batch["verts"].cpu().numpy(), batch["R_t"].cpu().numpy()
@@ -89,18 +91,19 @@ def score_share(
         metrics.append(figures)
         distances = MILLIMETRES * np.linalg.norm(verts.astype(np.float64) - true_verts, axis=2)
         vertex_errors = vertex_errors + distances.sum(axis=0) / len(dataset)
-    return Scored(losses, metrics, vertex_errors)
+    return Scored(indices, losses, metrics, vertex_errors)
 
 
 def evaluation_of(own: Scored, team: Team = ALONE) -> Evaluation | None:
     """The evaluation that the ranks have made their shares of, equal to that of one process with the same batches;
     None on all but the first rank."""
-    losses, metrics = team.collect(own.losses), team.collect(own.metrics)
+    indices, losses, metrics = team.collect(own.indices), team.collect(own.losses), team.collect(own.metrics)
     vertex_errors = team.collect([own.vertex_errors])
     if not team.is_first:
         return None
+    places = np.argsort(np.concatenate(indices))
     return Evaluation(
         {name: sum(batch[name] for batch in losses) for name in losses[0]},
-        {name: np.concatenate([batch[name] for batch in metrics]) for name in metrics[0]},
+        {name: np.concatenate([batch[name] for batch in metrics])[places] for name in metrics[0]},
         sum(vertex_errors),
     )

@@ -35,6 +35,9 @@ class Told(torch.nn.Module):
         R_t[:, 3, 0] += 0.1
         return batch["verts"] + self.shift, R_t
 
+    def confidence(self, outputs, batch):
+        return batch["landmarks68"][:, 0, 0]
+
 
 def test_errors_that_a_mirror_turns_round_cancel():
     """A prediction that is off to one side, and turned and moved to it, is off to the other in the mirror."""
@@ -45,6 +48,10 @@ def test_errors_that_a_mirror_turns_round_cancel():
     np.testing.assert_allclose(verts, batch["verts"], atol=1e-7)  # float32
     np.testing.assert_allclose(R_t, batch["R_t"], atol=1e-6)
     assert flipping.losses(flipping(batch), batch) == {"one": 1}
+    # of a point at x and at width - x; it is another one that a mirror makes the first
+    mirrored = IMAGE_SIZE[0] - batch["landmarks68"][:, 16, 0]
+    wanted = (batch["landmarks68"][:, 0, 0] + mirrored) / 2
+    np.testing.assert_allclose(flipping.confidence(flipping(batch), batch), wanted, rtol=1e-6)
 
 
 def test_a_mirrored_mesh_is_seen_in_the_mirrored_place():

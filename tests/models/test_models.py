@@ -130,6 +130,7 @@ def test_mean_face_knows_nothing():
     np.testing.assert_array_equal(verts[2], STATISTICS.verts_mean)
     np.testing.assert_allclose(R_t[1], pose_from_6dof(STATISTICS.six_mean), atol=1e-6)  # float32
     assert model.losses({}, {}) == {}
+    np.testing.assert_array_equal(model.confidence({}, {"index": torch.arange(3)}), np.ones(3))
 
 
 def test_pixels_are_scaled_to_minus_one_and_one():
