@@ -21,10 +21,12 @@ from data.wcpa import WcpaRoot
 from data.wcpa_dataset import WcpaDataset
 from models.base_model import BaseModel
 from models.flip_test import FlipTest
+from models.known import KnownPredictions
 from models.loading import TrainedRun, read_run
 from models.mean_face import MeanFace
 from options.base_options import plain
 from options.eval_options import parse_eval_options
+from util.aggregation import aggregate
 from util.conditions import image_conditions
 from util.device import choose_device
 from util.distributed import Team, join_team
@@ -36,6 +38,7 @@ from util.launch import start_team
 from util.loader import in_order
 from util.metrics import MILLIMETRES, summarise
 from util.pictures import error_map, label, mosaic, overlay_mesh, save_picture
+from util.predictions import predict_all
 from util.report import format_table, write_image_metrics, write_json
 from util.run_log import read_metrics
 
@@ -57,7 +60,7 @@ class Candidate:
 
     title: str
     run: TrainedRun
-    model: BaseModel | FlipTest
+    model: BaseModel | FlipTest | KnownPredictions
     dataset: WcpaDataset
 
 
@@ -72,11 +75,14 @@ def evaluate_run(options: argparse.Namespace, team: Team) -> None:
         run.check_fits(root.root, root.topology(), root.projection())
     cache = read_cache(options.cache_dir, root)
     candidates = [open_candidate(run, options, root, cache, device) for run in runs]
+    references = references_of(candidates[0], device) if options.references else []
+    if options.aggregate != "none":
+        candidates = [aggregated(candidate, options, device, team) for candidate in candidates]
     folder = options.output_dir / options.name
     folder.mkdir(parents=True, exist_ok=True)
     draw_mosaics(candidates[0].model, candidates[0].dataset, device, options, folder, team)
     if options.split == "val":
-        score(options, candidates, device, folder, team)
+        score(options, candidates, references, device, folder, team)
 
 
 def open_candidate(
@@ -99,11 +105,23 @@ def open_candidate(
         images = cache.packed_images(options.split, size, windows=model.windows)
     dataset = dataset_class(root, samples, run.topology, model.windows, size, labelled, labels=labels, images=images)
     flips = ", flip test" if options.flip_test else ""
-    return Candidate(f"{run.path.parent.name} ({options.epoch}{flips})", run, model, dataset)
+    sets = f", one identity for each {options.aggregate}" if options.aggregate != "none" else ""
+    return Candidate(f"{run.path.parent.name} ({options.epoch}{flips}{sets})", run, model, dataset)
+
+
+def aggregated(candidate: Candidate, options: argparse.Namespace, device: torch.device, team: Team) -> Candidate:
+    """The candidate with predictions for sets of images in place of its model."""
+    run, dataset, loading = candidate.run, candidate.dataset, (options.batch_size, options.num_workers)
+    found = predict_all(candidate.model, dataset, device, *loading, candidate.title, team)
+    if found is not None:
+        world = run.statistics, run.projection, run.image_size
+        found = aggregate(found, dataset.samples, options.aggregate, *world)
+    model = KnownPredictions(team.from_first(found))
+    return replace(candidate, model=model, dataset=dataset.without_windows())
 
 
 def draw_mosaics(
-    model: BaseModel | FlipTest,
+    model: BaseModel | FlipTest | KnownPredictions,
     dataset: WcpaDataset,
     device: torch.device,
     options: argparse.Namespace,
@@ -130,11 +148,15 @@ def draw_mosaics(
 
 
 def score(
-    options: argparse.Namespace, candidates: Sequence[Candidate], device: torch.device, folder: Path, team: Team
+    options: argparse.Namespace,
+    candidates: Sequence[Candidate],
+    references: Sequence[Candidate],
+    device: torch.device,
+    folder: Path,
+    team: Team,
 ) -> None:
     """The first rank writes the figures, the pictures that need labels and the page, and prints the table."""
     first = candidates[0]
-    references = references_of(first, device) if options.references else []
     evaluations = [evaluate(candidate, options, device, team) for candidate in (*candidates, *references)]
     if not team.is_first:
         return
@@ -265,7 +287,11 @@ def predict_again(
 
 
 def draw_cases(
-    model: BaseModel | FlipTest, dataset: WcpaDataset, device: torch.device, evaluation: Evaluation, run: TrainedRun
+    model: BaseModel | FlipTest | KnownPredictions,
+    dataset: WcpaDataset,
+    device: torch.device,
+    evaluation: Evaluation,
+    run: TrainedRun,
 ) -> np.ndarray:
     """The best, the median and the worst image by score, a row each: photo, prediction, truth, the mesh's errors."""
     scores = evaluation.metrics["score"]

@@ -18,6 +18,7 @@ from data.packed_labels import PackedLabels
 from data.wcpa import SampleId, WcpaRoot
 from models.loading import read_run
 from options.submission_options import parse_submission_options
+from util.aggregation import aggregate
 from util.checkpoint import write_whole
 from util.device import choose_device
 from util.distributed import Team, join_team
@@ -57,7 +58,8 @@ def make_submission(options: argparse.Namespace, team: Team) -> None:
     predictions = predict_all(model, dataset, device, options.batch_size, options.num_workers, "predict", team)
     if predictions is None:
         return
-    fill_rows(submission, predictions)
+    camera = run.projection, run.image_size
+    fill_rows(submission, aggregate(predictions, samples, options.aggregate, run.statistics, *camera))
     check_content(submission)
     options.output_dir.mkdir(parents=True, exist_ok=True)
     target = options.output_dir / "my_submission.npy"

@@ -63,12 +63,15 @@ def main() -> None:
         export_run(options)
         return
     if is_webcam(options.input) or is_video(options.input):
-        refuse(options, "a video", boxes=None, same_person=False)
+        refuse(options, "a video", boxes=None, same_person=False, aggregate="none")
         video = Video(options.input)
         predict_video(open_predictor(options), video, options)
     else:
         refuse(options, "photos", smooth=False, max_frames=None)
         photos = list_photos(options)
+        if options.aggregate != "none":
+            for path in photos:
+                sample_of(path, options)
         predict_photos(open_predictor(options), photos, options)
 
 
@@ -111,9 +114,9 @@ def predict_photos(predictor: Predictor, photos: list[Path], options: argparse.N
     source, stages = Path(options.input), Stages()
     output = PhotoOutput(options, uv_layout(predictor.network.constants.topology), stages)
     try:
-        if options.same_person:
+        if options.same_person or options.aggregate != "none":
             found = [item for item, _ in predict_each(predictor, options, source, photos, stages)]
-            for item in tqdm(one_person(found, predictor), desc="write", unit="photo"):
+            for item in tqdm(fuse_faces(found, predictor, options), desc="write", unit="photo"):
                 output.add(item, read_photo(item.path).pixels)
         else:
             for item, photo in predict_each(predictor, options, source, photos, stages):
@@ -176,9 +179,26 @@ def predict_each(
         yield Found(path, options.output_dir / name, faces), photo.pixels
 
 
-def one_person(found: list[Found], predictor: Predictor) -> list[Found]:
-    """The largest face of each photo, all with the one shape that their predictions agree on."""
-    fused = iter(predictor.fuse([item.faces[0] for item in found if item.faces]))
+def sample_of(path: Path, options: argparse.Namespace) -> tuple[str, str, str]:
+    """Subject, action and name of a photo. Raises InputError where it does not lie in folders of them."""
+    relative = path.relative_to(options.input)
+    if len(relative.parts) < 3:
+        raise InputError(
+            f"--aggregate {options.aggregate}: wanted photos in folders <subject>/<action>/ below --input "
+            f"{options.input}, got {path}"
+        )
+    subject, action, *rest = relative.with_suffix("").parts
+    return subject, action, "/".join(rest)
+
+
+def fuse_faces(found: list[Found], predictor: Predictor, options: argparse.Namespace) -> list[Found]:
+    """The largest face of each photo, where it is one person's with the shape that its predictions agree on."""
+    seen = [item for item in found if item.faces]
+    faces = [item.faces[0] for item in seen]
+    if options.same_person:
+        fused = iter(predictor.fuse(faces))
+    else:
+        fused = iter(predictor.aggregate(faces, [sample_of(item.path, options) for item in seen], options.aggregate))
     return [item._replace(faces=[next(fused)] if item.faces else []) for item in found]
 
 

@@ -242,6 +242,18 @@ def add_flip_test_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_aggregate_option(parser: argparse._ActionsContainer, more_help: str = "") -> None:
+    """--aggregate, for the steps that predict sets of images. more_help: what is special about the step's images."""
+    parser.add_argument(
+        "--aggregate",
+        choices=["none", "action", "subject"],
+        default="none",
+        help="give all images of a facial action of a subject, or of a subject, one identity: a mean over their "
+        "predictions; expressions are smoothed over the frames of each action, and poses follow the new shapes"
+        + more_help,
+    )
+
+
 def plain(options: argparse.Namespace) -> dict:
     """The options as a dict of plain types, as checkpoints and options.json hold them."""
     return json.loads(json.dumps(vars(options), default=str))

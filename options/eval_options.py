@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from options.base_options import (
     StepParser,
+    add_aggregate_option,
     add_checkpoint_options,
     add_data_options,
     add_flip_test_option,
@@ -33,6 +34,7 @@ def parse_eval_options(arguments: Sequence[str] | None = None) -> argparse.Names
     add_run_options(parser)
     add_checkpoint_options(parser)
     add_flip_test_option(parser)
+    add_aggregate_option(parser)
     group = parser.add_argument_group("evaluation")
     group.add_argument(
         "--split", choices=["test", "val"], default="test", help="test: draw shuffled test images; val: score and draw"

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from options.base_options import StepParser, add_run_options, number, parse_run_name
+from options.base_options import StepParser, add_aggregate_option, add_run_options, number, parse_run_name
 
 # What --want knows, and the files that it stands for: X is the photo's name.
 WANTS = {
@@ -106,6 +106,7 @@ def parse_predict_options(arguments: Sequence[str] | None = None) -> argparse.Na
         default=False,
         help="the largest face of every photo is one person's: fuse the shape, keep expressions",
     )
+    add_aggregate_option(group, "; of photos, the largest face of each, in folders <subject>/<action>/ below --input")
     group = parser.add_argument_group("camera")
     group.add_argument(
         "--fov",
@@ -126,6 +127,8 @@ def parse_predict_options(arguments: Sequence[str] | None = None) -> argparse.Na
     options = parser.parse_args(arguments)
     if (options.input is None) == (options.export is None):
         parser.error("--input: wanted a photo, a folder, a video or the number of a webcam; or --export and no --input")
+    if options.same_person and options.aggregate != "none":
+        parser.error(f"--aggregate: wanted --same_person or --aggregate {options.aggregate}, got both")
     if options.export and options.name.endswith(".onnx"):
         parser.error(f"--export: wanted the name of a run, got the network {options.name}")
     return options

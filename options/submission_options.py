@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from options.base_options import (
     StepParser,
+    add_aggregate_option,
     add_checkpoint_options,
     add_data_options,
     add_flip_test_option,
@@ -23,4 +24,5 @@ def parse_submission_options(arguments: Sequence[str] | None = None) -> argparse
     add_run_options(parser)
     add_checkpoint_options(parser)
     add_flip_test_option(parser)
+    add_aggregate_option(parser)
     return parser.parse_args(arguments)

@@ -22,6 +22,7 @@ from data.photos import read_photo
 from models.exported import OnnxNetwork
 from models.loading import read_run
 from models.network import Network, TorchNetwork
+from util.aggregation import SampleKeys, aggregate_shapes
 from util.boxes import overlaps, tight_box
 from util.checks import check_array
 from util.device import choose_device
@@ -116,17 +117,18 @@ class Predictor:
         if not faces:
             return []
         known = self.network.constants
-        weights = np.array([max(face.confidence, LEAST_WEIGHT) for face in faces])
-        shapes = fuse_shapes(
-            np.stack([face.verts for face in faces]), weights, known.verts_mean, known.expression_basis
-        )
-        fused = []
-        for face, verts in zip(faces, shapes, strict=True):
-            width, height = face.image_size
-            camera = PhotoCamera(face.projection[0, 0] * width / 2, width, height)
-            pose = refine_pose(verts, face.points2d, camera, face.R_t)
-            fused.append(replace(face, verts=np.float32(verts), R_t=pose))
-        return fused
+        return with_shapes(faces, fuse_shapes(*shapes_of(faces), known.verts_mean, known.expression_basis))
+
+    def aggregate(
+        self, faces: Sequence[FacePrediction], samples: Sequence[SampleKeys], how: str
+    ) -> list[FacePrediction]:
+        """As `fuse`, for the faces of several people. samples: subject, action and photo of each; how: which of them
+        share an identity, "action" or "subject"; see util.aggregation."""
+        if not faces:
+            return []
+        known = self.network.constants
+        shapes = aggregate_shapes(*shapes_of(faces), samples, how, known.verts_mean, known.expression_basis)
+        return with_shapes(faces, shapes)
 
     def find(self, image: np.ndarray, boxes: np.ndarray | None = None, points: np.ndarray | None = None) -> list[Start]:
         """Where the faces are sought: at the given points or boxes, else where they are detected; largest first."""
@@ -194,6 +196,23 @@ class Predictor:
         )
         move = np.linalg.norm(face.landmarks2d - start.points, axis=1).mean() / middle_and_side(start.points)[1]
         return replace(face, confidence=float(np.exp(-move / MOVE_SCALE)))
+
+
+def shapes_of(faces: Sequence[FacePrediction]) -> tuple[np.ndarray, np.ndarray]:
+    """verts (B, N, 3), and how far each is to be trusted (B,)."""
+    weights = np.array([max(face.confidence, LEAST_WEIGHT) for face in faces])
+    return np.stack([face.verts for face in faces]), weights
+
+
+def with_shapes(faces: Sequence[FacePrediction], shapes: np.ndarray) -> list[FacePrediction]:
+    """The faces with other shapes (B, N, 3), and the poses under which these are seen in the same places."""
+    changed = []
+    for face, verts in zip(faces, shapes, strict=True):
+        width, height = face.image_size
+        camera = PhotoCamera(face.projection[0, 0] * width / 2, width, height)
+        pose = refine_pose(verts, face.points2d, camera, face.R_t)
+        changed.append(replace(face, verts=np.float32(verts), R_t=pose))
+    return changed
 
 
 def each_once(faces: list[FacePrediction]) -> list[FacePrediction]:

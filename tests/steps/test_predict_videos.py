@@ -78,6 +78,8 @@ def test_a_video_without_faces(predict, tmp_path):
     write_video(tmp_path / "clip.mp4", [np.zeros((64, 64, 3), np.uint8)] * 3)
     status, text = predict(tmp_path / "clip.mp4")
     assert (status, "wanted faces, found none in 3 frames" in text) == (1, True)
+    status, text = predict(tmp_path / "clip.mp4", "--aggregate", "subject")
+    assert (status, "--aggregate: means nothing for a video, got subject" in text) == (1, True)
     status, text = predict(tmp_path / "clip.mp4", "--same_person")
     assert (status, "--same_person: means nothing for a video" in text) == (1, True)
 
