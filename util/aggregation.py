@@ -90,8 +90,6 @@ def aggregate_shapes(
     shapes = np.array(verts, np.float32)
     for group in tqdm(groups.values(), desc="aggregate", unit=how, leave=False):
         rows = np.concatenate([own for own, _ in group])
-        if len(rows) == 1:
-            continue
         weights = confidence[rows].astype(np.float64)
         identities, expressions = split_shapes(verts[rows], weights, verts_mean, expression_basis)
         identity, start = mean_identity(identities, weights), 0
@@ -103,18 +101,13 @@ def aggregate_shapes(
 
 
 def sequences(samples: Sequence[SampleKeys]) -> dict[tuple[str, str], tuple[np.ndarray, np.ndarray]]:
-    """For each subject and action, in the order of their names, the places of its images among the samples, in the
-    order of time, and their frame numbers: (n,) each."""
+    """For each subject and action, the places of its images among the samples, and their frame numbers: (n,) each. All
+    are sorted by their keys, so that sums are rounded alike whichever order the samples come in."""
     places = defaultdict(list)
-    for place, (subject, action, _) in enumerate(samples):
+    for place in sorted(range(len(samples)), key=samples.__getitem__):
+        subject, action, _ = samples[place]
         places[subject, action].append(place)
-    found = {}
-    for keys, own in sorted(places.items()):
-        images = [samples[place][2] for place in own]
-        frames = frame_numbers(images)
-        order = sorted(range(len(own)), key=lambda number: (frames[number], images[number]))
-        found[keys] = np.array(own)[order], frames[order]
-    return found
+    return {keys: (np.array(own), frame_numbers([samples[place][2] for place in own])) for keys, own in places.items()}
 
 
 def frame_numbers(images: Sequence[str]) -> np.ndarray:
