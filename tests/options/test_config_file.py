@@ -307,7 +307,7 @@ def test_the_options_of_a_run_are_for_training_alone(refuse):
     options, _ = parse_train_options(["--data_root", "D"])
     message = refuse(json.dumps(plain(options)), parser=parse_eval_options)
     assert message.startswith("config run.yml: unknown stream dataset memo resume img_size epochs ")
-    assert "; known are aggregate based_on batch_size cache_dir " in message
+    assert "; known are based_on aggregate batch_size cache_dir " in message
 
 
 def test_configs_hold_every_method_and_preset():
