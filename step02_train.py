@@ -26,7 +26,7 @@ from data.wcpa import WcpaRoot
 from data.wcpa_dataset import WcpaDataset
 from models import get_model_class
 from options.base_options import plain
-from options.train_options import parse_train_options
+from options.train_options import FREE_OPTIONS, parse_train_options
 from util.checkpoint import keep_as, load_checkpoint, pack_arrays, save_checkpoint, write_whole
 from util.device import choose_device, out_of_memory
 from util.distributed import Team, join_team
@@ -43,9 +43,6 @@ from util.training import TrainingState
 
 # The published --debug: so many training and validation images.
 DEBUG_IMAGES = (3333, 1111)
-# What a resumed run may be told anew: none of it changes the weights that come out.
-FREE_OPTIONS = {"resume", "gpu_ids", "num_workers", "memo", "data_root", "cache_dir", "checkpoints_dir", "profile"}
-FREE_OPTIONS |= {"print_freq", "save_latest_freq", "num_pictures", "stream"}
 # What a run writes before its first checkpoint, beside TensorBoard's files.
 BEFORE_TRAINING = {"options.json", "log.txt", "metrics.jsonl"}
 PROFILED_STEPS = 50
@@ -318,6 +315,7 @@ def save_run(folder: Path, state: TrainingState, options: argparse.Namespace, ca
         "topology": pack_arrays(cache.topology),
         "statistics": pack_arrays(cache.statistics),
         "split_digest": cache.split_digest(),
+        "fold": cache.fold,
         "projection": torch.from_numpy(np.array(cache.projection)),
         "image_size": list(cache.image_size),
     }

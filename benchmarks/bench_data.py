@@ -172,6 +172,7 @@ def simulate_cache(folder: Path, root: WcpaRoot, topology: Topology, images: lis
     np.savez(cache / "label_mean_std.npz", **dict.fromkeys(STATISTICS, np.zeros(1)))
     np.savez(cache / "topology.npz", **vars(topology), projection=np.eye(4), image_size=header.image_size)
     source = {
+        "fold": 0,
         "fingerprint": WcpaRoot(folder / "root").fingerprint(),
         "image_digests": dict.fromkeys(SIMULATED, header.digest),
     }

@@ -22,6 +22,7 @@ import numpy as np
 from data.packed_images import PackedImages
 from data.packed_labels import PackedLabels
 from data.wcpa import BROKEN_ARRAYS, SampleId, WcpaRoot, read_sample_list
+from data.windows import Picture
 from util.errors import InputError
 from util.mesh import Topology
 from util.statistics import LabelStatistics
@@ -49,10 +50,12 @@ STATISTICS = (
 
 @dataclass(frozen=True)
 class Cache:
-    """The cache in memory. directory: where it lies; labels: of "train", "val" and "test", in the order of the lists;
-    image_digests: of their images, by the same names; projection: (4, 4) float64; image_size: width and height."""
+    """The cache in memory. directory: where it lies; fold: which of the five is validation; labels: of "train", "val"
+    and "test", in the order of the lists; image_digests: of their images, by the same names; projection: (4, 4)
+    float64; image_size: width and height."""
 
     directory: Path
+    fold: int
     train: list[SampleId]
     val: list[SampleId]
     test: list[SampleId]
@@ -72,8 +75,33 @@ class Cache:
 
     def split_digest(self) -> str:
         """A digest of the training and validation lists: two runs with the same one can be compared."""
-        lists = repr((self.train, self.val))
-        return hashlib.sha256(lists.encode()).hexdigest()
+        return split_digest(self.train, self.val)
+
+    def lists_of_fold(self, root: WcpaRoot, fold: int) -> tuple[list[SampleId], list[SampleId]]:
+        """The training and validation lists of any fold of the cache's data root, without the samples that the cache
+        has rejected: those that step01 --fold writes."""
+        good = {*self.train, *self.val}
+        train, val = split_subjects(root.samples("train"), fold)
+        return [sample for sample in train if sample in good], [sample for sample in val if sample in good]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Some of the packed labels or images of a split, by their places there, in an order of their own."""
+
+    packed: PackedLabels | PackedImages
+    places: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, index: int) -> dict[str, np.ndarray] | Picture:
+        return self.packed[self.places[index]]
+
+
+def split_digest(train: list[SampleId], val: list[SampleId]) -> str:
+    """A digest of a training and a validation list."""
+    return hashlib.sha256(repr((train, val)).encode()).hexdigest()
 
 
 def split_subjects(samples: list[SampleId], fold: int, num_folds: int = 5) -> tuple[list[SampleId], list[SampleId]]:
@@ -101,6 +129,7 @@ def read_cache(directory: str | Path, root: WcpaRoot) -> Cache:
         raise FileNotFoundError(f"cache {directory}: no {', '.join(missing)}; run step01_preparation.py first")
     try:
         source = json.loads((directory / "source.json").read_text())
+        fold = source["fold"]
         with np.load(directory / "topology.npz") as file:
             arrays = dict(file)
         with np.load(directory / "label_mean_std.npz") as file:
@@ -122,6 +151,7 @@ def read_cache(directory: str | Path, root: WcpaRoot) -> Cache:
     }
     return Cache(
         directory,
+        fold,
         **lists,
         topology=topology,
         labels=labels,

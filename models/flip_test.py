@@ -6,6 +6,7 @@ from torch import nn
 from models.base_model import BaseModel, Batch, Outputs
 from util.mesh import Topology
 from util.mirroring import mirror_mesh, mirror_samples
+from util.pose import nearest_rotation
 
 
 class FlipTest(nn.Module):
@@ -39,8 +40,7 @@ class FlipTest(nn.Module):
         other = self.model.reconstruct(outputs["mirrored"], self.mirrored(batch))
         other_verts, other_R_t = mirror_mesh(*other, self.mirror)
         mean = (R_t.double() + other_R_t.double()) / 2
-        U, _, Vh = torch.linalg.svd(mean[:, :3, :3])
-        mean[:, :3, :3] = U @ Vh
+        mean[:, :3, :3] = nearest_rotation(mean[:, :3, :3])
         return (verts + other_verts) / 2, mean.to(R_t.dtype)
 
     def confidence(self, outputs: dict[str, Outputs], batch: Batch) -> torch.Tensor:

@@ -1,6 +1,6 @@
 """From a checkpoint back to a model."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from util.statistics import LabelStatistics
 @dataclass(frozen=True)
 class TrainedRun:
     """What a checkpoint says of its run: its options as plain types, what its meshes share, its labels' statistics,
-    the camera (projection (4, 4), image_size width and height), the digest of its split, and the whole state."""
+    the camera (projection (4, 4), image_size width and height), the digest of its split, the whole state, and which of
+    the five folds it has not seen, which older checkpoints do not say."""
 
     path: Path
     options: dict[str, Any]
@@ -29,6 +30,15 @@ class TrainedRun:
     image_size: tuple[int, int]
     split_digest: str
     state: dict[str, Any]
+    fold: int | None = None
+
+    @property
+    def name(self) -> str:
+        return self.path.parent.name
+
+    def without_weights(self) -> "TrainedRun":
+        """The same, but for what is large: its state is only what step02 found out about it."""
+        return replace(self, state={name: self.state[name] for name in ("epoch", "best_score")})
 
     def check_fits(self, root: Path, topology: Topology, projection: np.ndarray) -> None:
         """Raises InputError where a data root has other meshes, or another camera, than the run was trained with."""
@@ -73,6 +83,7 @@ def read_run(path: Path) -> TrainedRun:
             tuple(state["image_size"]),
             state["split_digest"],
             state,
+            state.get("fold"),
         )
     except (KeyError, InputError) as error:
         raise InputError(f"checkpoint {path}: of another version, or not whole ({one_line(error)})") from None

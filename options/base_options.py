@@ -184,6 +184,14 @@ def parse_run_name(text: str) -> str:
     return text
 
 
+def parse_run_names(text: str) -> list[str]:
+    """An argparse type: names of runs with commas between them, each once."""
+    names = [parse_run_name(name.strip()) for name in text.split(",")]
+    if len(set(names)) < len(names):
+        raise argparse.ArgumentTypeError(f"wanted each run once, got {text}")
+    return names
+
+
 def add_data_options(parser: argparse.ArgumentParser, num_workers: int = 2) -> None:
     """--data_root and how it is read."""
     group = parser.add_argument_group("data")
@@ -209,10 +217,14 @@ def add_image_source_option(parser: argparse.ArgumentParser, *more: str, more_he
     )
 
 
-def add_run_options(parser: argparse.ArgumentParser, name_type: Callable[[str], str] = parse_run_name) -> None:
+def add_run_options(
+    parser: argparse.ArgumentParser,
+    name_type: Callable[[str], str | list[str]] = parse_run_name,
+    name_help: str = "name of the run",
+) -> None:
     """Which run, and where it computes."""
     group = parser.add_argument_group("run")
-    group.add_argument("--name", type=name_type, default="experiment_name", metavar="NAME", help="name of the run")
+    group.add_argument("--name", type=name_type, default="experiment_name", metavar="NAME", help=name_help)
     group.add_argument(
         "--gpu_ids",
         type=parse_gpu_ids,

@@ -12,16 +12,8 @@ from options.base_options import (
     add_image_source_option,
     add_run_options,
     number,
-    parse_run_name,
+    parse_run_names,
 )
-
-
-def parse_run_names(text: str) -> list[str]:
-    """An argparse type: names of runs with commas between them, each once."""
-    names = [parse_run_name(name.strip()) for name in text.split(",")]
-    if len(set(names)) < len(names):
-        raise argparse.ArgumentTypeError(f"wanted each run once, got {text}")
-    return names
 
 
 def parse_eval_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:

@@ -17,6 +17,10 @@ from options.base_options import (
     read_settings,
 )
 
+# What a resumed run may be told anew: none of it changes the weights that come out.
+FREE_OPTIONS = {"resume", "gpu_ids", "num_workers", "memo", "data_root", "cache_dir", "checkpoints_dir", "profile"}
+FREE_OPTIONS |= {"print_freq", "save_latest_freq", "num_pictures", "stream"}
+
 
 def build_parser(model: str, preset: str) -> StepParser:
     """The full parser for one model, with the defaults of one of its presets."""

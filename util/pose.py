@@ -56,6 +56,16 @@ def pose_to_6dof_tensor(R_t: torch.Tensor) -> torch.Tensor:
     return torch.cat([torch.stack([pitch, yaw, roll], dim=1), R_t[:, 3, :3]], dim=1)
 
 
+def nearest_rotation(matrices: torch.Tensor) -> torch.Tensor:
+    """(B, 3, 3) the rotations that are nearest to matrices (B, 3, 3), by the sum of squared differences. That of a
+    weighted mean of rotations is their chordal mean (Moakher, Means and averaging in the group of rotations, 2002)."""
+    U, _, Vh = torch.linalg.svd(matrices)
+    # the last direction is the one that matters least: turned round where the others make a mirror image
+    signs = torch.ones_like(matrices[:, 0])
+    signs[:, 2] = torch.linalg.det(U @ Vh).sign()
+    return (U * signs[:, None]) @ Vh
+
+
 def check_pose(name: str, R_t: np.ndarray) -> np.ndarray:
     """Returns R_t as float64 after checking that it is a (4, 4) rigid pose of something in front of the camera.
 
