@@ -52,5 +52,5 @@ def validation_weights(scores: Sequence[float]) -> np.ndarray:
             f"--ensemble_weights validation: wanted positive validation scores of all runs, got {scores.tolist()}; "
             "train the others to the end of an epoch, or take --ensemble_weights equal"
         )
-    weights = scores.min() ** 2 / scores**2
+    weights = (scores.min() / scores) ** 2
     return weights / weights.sum()

@@ -3,7 +3,7 @@ import pytest
 import torch
 from sklearn.model_selection import KFold
 
-from data.cache import split_subjects
+from data.cache import Chosen, split_digest, split_subjects
 from data.check import Expected, StatisticsAccumulator, check_sample, check_samples, usual_image_size
 from data.wcpa import SampleId, WcpaRoot
 from util.landmarks import LANDMARK_PRECISION, landmark_numbers
@@ -28,6 +28,18 @@ def test_split_is_that_of_scikit_learn(count):
 def test_too_few_subjects_are_told():
     with pytest.raises(ValueError, match="at least 5 subjects for 5 folds, got 4"):
         split_subjects([SampleId(str(i), "a", "1") for i in range(4)], 0)
+
+
+def test_digests_tell_splits_apart():
+    a, b, c = (SampleId(name, "a", "1") for name in "abc")
+    digests = [split_digest(*lists) for lists in (([a, b], [c]), ([a], [b, c]), ([b, a], [c]), ([a, b], [c]))]
+    assert len(set(digests)) == 3
+    assert digests[0] == digests[3]
+
+
+def test_chosen_items_are_in_their_own_order():
+    chosen = Chosen(["zero", "one", "two", "three"], [3, 1])
+    assert [chosen[0], chosen[1], len(chosen)] == ["three", "one", 2]
 
 
 def test_check_finds_what_is_wrong(data_root):

@@ -3,7 +3,14 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from util.pose import check_pose, pose_from_6dof, pose_from_6dof_tensor, pose_to_6dof, pose_to_6dof_tensor
+from util.pose import (
+    check_pose,
+    nearest_rotation,
+    pose_from_6dof,
+    pose_from_6dof_tensor,
+    pose_to_6dof,
+    pose_to_6dof_tensor,
+)
 
 
 @pytest.fixture
@@ -34,6 +41,21 @@ def test_tensor_twins_agree_and_differentiate(sixes):
     np.testing.assert_allclose(pose_from_6dof_tensor(tensor).numpy(), pose_from_6dof(sixes), atol=1e-12)
     np.testing.assert_allclose(pose_to_6dof_tensor(pose_from_6dof_tensor(tensor)).numpy(), sixes, atol=1e-12)
     assert torch.autograd.gradcheck(pose_from_6dof_tensor, tensor[:3].clone().requires_grad_())
+
+
+def test_no_rotation_is_nearer_than_the_nearest():
+    """Nor one a little away from it; half of the matrices are nearer to a mirror image."""
+    random = np.random.default_rng(0)
+    matrices = random.normal(size=(200, 3, 3))
+    matrices[:100, :, 0] *= np.sign(np.linalg.det(matrices[:100]))[:, None]
+    matrices[100:, :, 0] *= -np.sign(np.linalg.det(matrices[100:]))[:, None]
+    nearest = nearest_rotation(torch.from_numpy(matrices)).numpy()
+    np.testing.assert_allclose(nearest @ nearest.transpose(0, 2, 1), np.eye(3)[None].repeat(200, 0), atol=1e-12)
+    np.testing.assert_allclose(np.linalg.det(nearest), 1, atol=1e-12)
+    distance = ((matrices - nearest) ** 2).sum(axis=(1, 2))
+    for size in (0.01, 3.0):
+        others = Rotation.from_rotvec(random.normal(0, size, (200, 3))).as_matrix() @ nearest
+        assert (((matrices - others) ** 2).sum(axis=(1, 2)) >= distance).all()
 
 
 @pytest.mark.parametrize(
