@@ -19,6 +19,8 @@ from tqdm import tqdm
 from data import get_dataset_class
 from data.cache import Cache, Chosen, read_cache, split_digest
 from data.wcpa import SampleId, WcpaRoot
+from models.base_model import BaseModel
+from models.flip_test import FlipTest
 from models.folds import NUM_FOLDS, group_folds
 from models.loading import TrainedRun, read_run
 from options.submission_options import parse_submission_options
@@ -103,13 +105,18 @@ class Predictor:
     device: torch.device
     team: Team
 
-    def predict(self, run: TrainedRun, images: ImageList, title: str) -> Predictions | None:
+    def model(self, run: TrainedRun) -> BaseModel | FlipTest:
+        """The run's model, whose weights are read now."""
+        whole = read_run(run.path)
+        model = whole.flipped(whole.model()) if self.options.flip_test else whole.model()
+        return model.to(self.device)
+
+    def predict(
+        self, run: TrainedRun, model: BaseModel | FlipTest, images: ImageList, title: str
+    ) -> Predictions | None:
         """The predictions on the first rank, None on the others; those of one run for sets of images are made one
         before runs are combined."""
-        options, whole = self.options, read_run(run.path)
-        model = whole.flipped(whole.model()) if options.flip_test else whole.model()
-        model = model.to(self.device)
-        size, packed = run.options["img_size"], {}
+        options, size, packed = self.options, run.options["img_size"], {}
         if images.split:
             packed["labels"] = self.labels(images)
         if options.data == "packed":
@@ -159,10 +166,10 @@ def combine(
 ) -> Predictions | None:
     """The weighted mean of the runs' predictions on the first rank, None on the others. One run's are as they are."""
     if len(runs) == 1:
-        return predictor.predict(runs[0], images, "predict")
+        return predictor.predict(runs[0], predictor.model(runs[0]), images, "predict")
     combined = PredictionSum()
     for run, weight in zip(runs, weights, strict=True):
-        predictions = predictor.predict(run, images, f"predict {run.name}")
+        predictions = predictor.predict(run, predictor.model(run), images, f"predict {run.name}")
         if predictions is not None:
             combined.add(predictions, weight)
     return combined.mean() if predictor.team.is_first else None
@@ -203,8 +210,9 @@ def stack(
         title, weight = f"{members[0].name} .. {members[-1].name}", sum(weight_of[run.name] for run in members)
         base, figures[title] = PredictionSum(), []
         for run, images, fold in zip(members, fold_images, held_out, strict=True):
-            kept = predictor.predict(run, images, f"fold {run.fold} by {run.name}")
-            tested = predictor.predict(run, test_images, f"predict {run.name}")
+            model = predictor.model(run)
+            kept = predictor.predict(run, model, images, f"fold {run.fold} by {run.name}")
+            tested = predictor.predict(run, model, test_images, f"predict {run.name}")
             if kept is not None and tested is not None:
                 fold.add(kept, weight, coordinates)
                 figures[title].append(fold.figures(kept, *world))

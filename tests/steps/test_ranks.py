@@ -157,7 +157,9 @@ def test_evaluation_submission_and_synthesis_are_the_same_by_two(place):
         root = place / folder / "synthetic"
         return (
             f"step03_eval {used} {out} --split val --num_mosaics 1 and "
-            f"step04_make_submission {used} {out} and step00_synthesize --data_root {root} {numbers}"
+            f"step04_make_submission {used} {out} and "
+            f"step04_make_submission {used} --name one,two {out} --output_dir {place / folder / 'mean'} and "
+            f"step00_synthesize --data_root {root} {numbers}"
         )
 
     for starter, folder in ((ALONE, "by_one"), (TORCHRUN, "by_two")):
@@ -166,7 +168,8 @@ def test_evaluation_submission_and_synthesis_are_the_same_by_two(place):
         assert status == 0, text
     one, two = fingerprints(place / "by_one"), fingerprints(place / "by_two")
     assert one == two
-    assert {"my_submission.npy", "one/metrics.csv", "one/val_0.jpg", "one/cases.jpg", "one/index.html"} <= one.keys()
+    assert {"one/metrics.csv", "one/val_0.jpg", "one/cases.jpg", "one/index.html"} <= one.keys()
+    assert {"my_submission.npy", "mean/my_submission.npy"} <= one.keys()
     assert np.load(place / "by_two/my_submission.npy").shape == (4, 309)
     assert not list((place / "by_two").glob(".*"))
 
