@@ -31,7 +31,7 @@ from util.checkpoint import keep_as, load_checkpoint, pack_arrays, save_checkpoi
 from util.device import choose_device, out_of_memory
 from util.distributed import Team, join_team
 from util.errors import InputError, run_step
-from util.evaluation import evaluation_of, predict, score_share
+from util.evaluation import evaluation_of, predict_chosen, score_share
 from util.interrupt import StopRequest
 from util.launch import start_team
 from util.loader import Batch, in_order, load_batches
@@ -295,8 +295,8 @@ def draw_validation(
     step = max(1, len(dataset) // options.num_pictures)
     chosen = range(0, len(dataset), step)[: options.num_pictures]
     tiles = []
-    for batch, _, verts, R_t in predict(model, dataset, in_order(chosen, options.batch_size), device, 0, "draw"):
-        for index, mesh, pose in zip(batch["index"].tolist(), verts, R_t, strict=True):
+    for predicted in predict_chosen(model, dataset, in_order(chosen, options.batch_size), device):
+        for index, mesh, pose in predicted:
             tiles.append(
                 overlay_mesh(dataset.picture(index).whole(), mesh, pose, cache.topology.triangles, cache.projection)
             )

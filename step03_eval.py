@@ -31,7 +31,7 @@ from util.conditions import image_conditions
 from util.device import choose_device
 from util.distributed import Team, join_team
 from util.errors import InputError, run_step
-from util.evaluation import Evaluation, evaluation_of, predict, score_share
+from util.evaluation import Evaluation, evaluation_of, predict_chosen, score_share
 from util.gallery import Case, choose_cases, draw_case
 from util.html_report import ModelFigures, Report, write_report
 from util.launch import start_team
@@ -136,11 +136,11 @@ def draw_mosaics(
     order = np.random.default_rng(options.seed).permutation(len(dataset))[: options.num_mosaics * tiles_each]
     batches = in_order(order.tolist(), tiles_each)
     names = [f"{number}.jpg" if options.split == "test" else f"val_{number}.jpg" for number in range(len(batches))]
-    predictions = predict(model, dataset, batches, device, options.num_workers, "draw", team)
-    for name, (batch, _, verts, R_t) in zip(team.share(names), predictions, strict=True):
+    predictions = predict_chosen(model, dataset, batches, device, options.num_workers, "draw", team)
+    for name, predicted in zip(team.share(names), predictions, strict=True):
         tiles = [
             overlay_mesh(dataset.picture(index).whole(), mesh, pose, triangles, projection)
-            for index, mesh, pose in zip(batch["index"].tolist(), verts, R_t, strict=True)
+            for index, mesh, pose in predicted
         ]
         save_picture(folder / name, mosaic(tiles, MOSAIC_SIDE, tile=320))
     team.barrier()
@@ -281,9 +281,10 @@ def predict_again(
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """verts (N, 3) and R_t (4, 4) of each of these images, by this rank alone."""
     batches = in_order(indices, batch_size)
-    # A list, as `predict` holds torch's inference mode while it waits, and two that wait by turns would leave it on.
-    predicted = predict(candidate.model, candidate.dataset, batches, device, 0, "draw")
-    return [pair for _, _, verts, R_t in predicted for pair in zip(verts, R_t, strict=True)]
+    # A list, as `predict_chosen` holds torch's inference mode while it waits, and two that wait by turns would leave it
+    # on.
+    predicted = predict_chosen(candidate.model, candidate.dataset, batches, device)
+    return [(verts, R_t) for batch in predicted for _, verts, R_t in batch]
 
 
 def draw_cases(
@@ -299,8 +300,8 @@ def draw_cases(
     cases = {"best": order[0], "median": order[len(order) // 2], "worst": order[-1]}
     tiles = []
     chosen = [int(index) for index in cases.values()]
-    ((_, _, verts, R_t),) = predict(model, dataset, [chosen], device, 0, "draw")
-    for (name, index), mesh, pose in zip(cases.items(), verts, R_t, strict=True):
+    (predicted,) = predict_chosen(model, dataset, [chosen], device)
+    for name, (index, mesh, pose) in zip(cases, predicted, strict=True):
         image, truth = dataset.picture(index).whole(), dataset.label(index)
         distances = MILLIMETRES * np.linalg.norm(mesh - truth["verts"], axis=1)
         tiles += [

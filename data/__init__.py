@@ -1,9 +1,10 @@
 """From files to batches. DATASETS names the data sets that --dataset knows."""
 
+from data.multiview_dataset import MultiviewDataset
 from data.wcpa_dataset import WcpaDataset
 from util.errors import InputError
 
-DATASETS = {"wcpa": WcpaDataset}
+DATASETS: dict[str, type[WcpaDataset]] = {"multiview": MultiviewDataset, "wcpa": WcpaDataset}
 
 
 def get_dataset_class(name: str) -> type[WcpaDataset]:

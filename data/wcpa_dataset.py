@@ -93,6 +93,11 @@ class WcpaDataset(Dataset):
         place by the batch's "index", as other data sets have their own order."""
         return in_order(list(range(len(self))), batch_size)
 
+    def with_companions(self, indices: Sequence[int]) -> list[int]:
+        """The indices of one batch that shows these images as they are evaluated: with the others, if any, that a
+        model sees together with them."""
+        return list(indices)
+
     def num_batches(self, batch_size: int) -> int:
         """How many batches an epoch has. Raises InputError where that is none."""
         return len(epoch_batches(len(self), batch_size, self.seed, self.epoch))

@@ -4,9 +4,15 @@ from models.base_model import BaseModel
 from models.direct_model import DirectModel
 from models.dual_resnet_model import DualResNetModel
 from models.jmlr_model import JmlrModel
+from models.multiview_model import MultiviewModel
 from util.errors import InputError
 
-MODELS: dict[str, type[BaseModel]] = {"direct": DirectModel, "dual_resnet": DualResNetModel, "jmlr": JmlrModel}
+MODELS: dict[str, type[BaseModel]] = {
+    "direct": DirectModel,
+    "dual_resnet": DualResNetModel,
+    "jmlr": JmlrModel,
+    "multiview": MultiviewModel,
+}
 
 
 def get_model_class(name: str) -> type[BaseModel]:

@@ -117,6 +117,18 @@ def encode(network: nn.Module, image: torch.Tensor) -> tuple[torch.Tensor, torch
     return maps, network.fc(torch.flatten(network.avgpool(network.layer4(maps)), 1))
 
 
+def stages(network: nn.Module) -> tuple[nn.Module, nn.Module, nn.Module]:
+    """A `resnet` up to its last maps, in three parts: to maps (B, channels, S / 8, S / 8), then S / 16, then S / 32."""
+    first = (network.conv1, network.bn1, network.relu, network.maxpool, network.layer1, network.layer2)
+    return nn.Sequential(*first), network.layer3, network.layer4
+
+
+def channels_of(network: nn.Module) -> tuple[int, int, int]:
+    """Of the maps that a `resnet`'s `stages` give."""
+    last = [module for module in network.layer4.modules() if isinstance(module, nn.Conv2d)][-1]
+    return network.layer3[0].conv1.in_channels, network.layer4[0].conv1.in_channels, last.out_channels
+
+
 class PointLayers(nn.Module):
     """Finds points in maps (B, channels, h, w): (B, points, 2) from -1 to 1 across them, x and y.
 

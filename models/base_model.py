@@ -8,6 +8,8 @@ A batch is a dict of tensors with the images along the first axis, B:
     landmarks_known   bool (B,), where the points of some are but a guess from the face box; known without it
     verts, R_t        float32 (B, N, 3) canonical metres and (B, 4, 4), where there are labels
     index             int64 (B,), the place in the data set
+    set, view         int64 (B,), where images come in sets of one subject and action: the number of each image's set,
+                      rising along the batch, and its view, 0..NUM_VIEWS - 1 (util/landmarks.py)
 """
 
 import argparse
@@ -55,11 +57,13 @@ class BaseModel(nn.Module):
     windows: the windows of the batch that the network looks at (names in data.windows.WINDOWS)
     presets: name -> defaults of training options; "standard" is what --preset starts from
     exportable: whether networks can be written as ONNX
+    dataset: the data set that it must be trained on (names in data.DATASETS); None where any will do
     """
 
     windows: ClassVar[tuple[str, ...]] = ()
     presets: ClassVar[dict[str, dict[str, Any]]] = {"standard": {}}
     exportable: ClassVar[bool] = True
+    dataset: ClassVar[str | None] = None
 
     def __init__(self, statistics: LabelStatistics):
         super().__init__()

@@ -1,5 +1,7 @@
 """The simplest solution: one ResNet regresses vertices and 6DoF from the whole image."""
 
+from functools import partial
+
 from models.base_model import Batch, Outputs
 from models.regression import RegressionModel
 
@@ -11,4 +13,4 @@ class DirectModel(RegressionModel):
 
     def forward(self, batch: Batch) -> Outputs:
         maps, features = self.encode(batch, "whole")
-        return self.outputs(batch, maps, features, features)
+        return self.outputs(batch, maps, partial(self.shape, features), features)

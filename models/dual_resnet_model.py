@@ -1,5 +1,7 @@
 """The published WCPA Track 2 baseline: vertices from the face crop, 6DoF from the image blackened around the face."""
 
+from functools import partial
+
 from models.base_model import Batch, Outputs
 from models.regression import RegressionModel
 
@@ -12,4 +14,4 @@ class DualResNetModel(RegressionModel):
     def forward(self, batch: Batch) -> Outputs:
         maps, shape_features = self.encode(batch, "local")
         _, six_features = self.encode(batch, "global")
-        return self.outputs(batch, maps, shape_features, six_features)
+        return self.outputs(batch, maps, partial(self.shape, shape_features), six_features)

@@ -1,7 +1,7 @@
 """What the two regression methods share: options, targets, losses and the way back to mesh and pose."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,6 +14,9 @@ from models.base_model import DECIMETRES, BaseModel, Batch, Outputs, check_weigh
 from util.landmarks import NUM_NUMBERS, landmark_numbers
 from util.mesh import Topology
 from util.statistics import LabelStatistics
+
+# From a layer for vertices, and the features of the 68 points where they are read, to decimetres (B, N, 3).
+ShapeReader = Callable[[nn.Module, torch.Tensor | None], torch.Tensor]
 
 # Width of the layer that reads the 68 points.
 LANDMARK_FEATURES = 256
@@ -70,6 +73,11 @@ class RegressionModel(BaseModel):
     """
 
     presets: ClassVar = {"standard": STANDARD, "published": PUBLISHED}
+    # What `build` takes from the options.
+    option_names: ClassVar[tuple[str, ...]] = (
+        *("backbone", "initialisation", "pooling", "start", "shape_components", "read_landmarks"),
+        *("loss_verts_weight", "loss_6dof_weight", "loss_points_weight"),
+    )
 
     def __init__(
         self,
@@ -122,9 +130,7 @@ class RegressionModel(BaseModel):
         projection: np.ndarray,
         image_size: tuple[int, int],
     ) -> "RegressionModel":
-        names = ("backbone", "initialisation", "pooling", "start", "shape_components", "read_landmarks")
-        names += ("loss_verts_weight", "loss_6dof_weight", "loss_points_weight")
-        return cls(statistics, **{name: options[name] for name in names})
+        return cls(statistics, **{name: options[name] for name in cls.option_names})
 
     def encode(self, batch: Batch, window: str) -> tuple[torch.Tensor, torch.Tensor]:
         """Maps and features of the window's branch, see models.backbones.encode."""
@@ -157,22 +163,26 @@ class RegressionModel(BaseModel):
             help="weight of the L1 loss of the 68 points that are found in the first window, in half sides of it",
         )
 
-    def outputs(
-        self, batch: Batch, maps: torch.Tensor, shape_features: torch.Tensor, six_features: torch.Tensor
-    ) -> Outputs:
-        """The output layers on the first window's maps and the branches' features (B, features)."""
+    def shape(self, features: torch.Tensor, layer: nn.Module, points: torch.Tensor | None) -> torch.Tensor:
+        """(B, N, 3) decimetres that a layer for vertices gives of a branch's features (B, features), and those of the
+        68 points where they are read."""
+        return self.vertices(layer(features if points is None else torch.cat([features, points], dim=1)))
+
+    def outputs(self, batch: Batch, maps: torch.Tensor, shape: ShapeReader, six_features: torch.Tensor) -> Outputs:
+        """The output layers on the first window's maps, on what `shape` reads vertices from, and on the features (B,
+        features) for the pose."""
         if self.landmark_layers is None:
-            return {"verts": self.vertices(self.verts_layer(shape_features)), "6dof": self.six_layer(six_features)}
+            return {"verts": shape(self.verts_layer, None), "6dof": self.six_layer(six_features)}
         points = self.landmark_features(self.window_landmarks(batch, self.windows[-1]), self.landmark_layers)
         found_points = self.point_layers(maps)
         # Points are to lie where they are seen, and not where they would make up for what else goes wrong.
         moved = self.to_window(found_points.detach(), batch, self.windows[0], self.windows[-1])
         found = self.landmark_features(moved, self.found_landmark_layers)
         return {
-            "verts": self.vertices(self.verts_layer(torch.cat([shape_features, points], dim=1))),
+            "verts": shape(self.verts_layer, points),
             "6dof": self.six_layer(torch.cat([six_features, points], dim=1)),
             "found_points": found_points,
-            "found_verts": self.vertices(self.found_verts_layer(torch.cat([shape_features, found], dim=1))),
+            "found_verts": shape(self.found_verts_layer, found),
             "found_6dof": self.found_six_layer(torch.cat([six_features, found], dim=1)),
         }
 

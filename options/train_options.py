@@ -195,4 +195,12 @@ def parse_train_options(arguments: Sequence[str] | None = None) -> tuple[argpars
         parser.error(f"--epochs_decay: wanted at most --epochs {options.epochs}, got {options.epochs_decay}")
     if options.debug and options.data == "stream":
         parser.error("--debug: wanted --data files or packed, which can be cut short, got stream")
+    if options.data == "stream" and options.dataset != "wcpa":
+        parser.error(f"--data stream: wanted --dataset wcpa, whose images come one by one, got {options.dataset}")
+    if options.sync_batch_norm and MODELS[model].dataset == "multiview":
+        # An encoder of a view that one process has no image of would leave the others waiting for it.
+        parser.error(f"--sync_batch_norm: wanted a model of single images, got {model}")
+    wanted = MODELS[model].dataset
+    if wanted not in (None, options.dataset):
+        parser.error(f"--dataset: wanted {wanted}, which --model {model} learns from, got {options.dataset}")
     return options, describe(options, parser)

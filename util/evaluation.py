@@ -50,6 +50,26 @@ def predict(
             yield batch, outputs, verts.cpu().numpy(), R_t.cpu().numpy()
 
 
+def predict_chosen(
+    model: torch.nn.Module,
+    dataset: Dataset,
+    batches: Sequence[Indices],
+    device: torch.device,
+    num_workers: int = 0,
+    title: str = "draw",
+    team: Team = ALONE,
+) -> Iterator[list[tuple[int, np.ndarray, np.ndarray]]]:
+    """As `predict`, for images picked from a data set: each is predicted with those that it is evaluated with.
+
+    Yields of each of the batch's images its index, verts (N, 3) and R_t (4, 4), in the order that was asked for.
+    """
+    whole = [dataset.with_companions(batch) for batch in batches]
+    predictions = predict(model, dataset, whole, device, num_workers, title, team)
+    for chosen, (batch, _, verts, R_t) in zip(team.share(batches), predictions, strict=True):
+        places = {index: place for place, index in enumerate(batch["index"].tolist())}
+        yield [(index, verts[places[index]], R_t[places[index]]) for index in chosen]
+
+
 @dataclass(frozen=True)
 class Scored:
     """One rank's share of an evaluation: places in the data set, losses and metrics as in Evaluation, one a batch;

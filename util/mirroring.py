@@ -2,7 +2,7 @@
 
 import torch
 
-from util.landmarks import MIRROR_68
+from util.landmarks import MIRROR_68, NUM_VIEWS
 
 Batch = dict[str, torch.Tensor]
 
@@ -34,6 +34,8 @@ def mirror_samples(batch: Batch, mirrored: torch.Tensor, mirror: torch.Tensor, i
         replace(f"{name}_affine", affine)
     points = batch["landmarks68"][:, torch.from_numpy(MIRROR_68).to(mirrored.device)]
     replace("landmarks68", torch.stack([image_width - points[..., 0], points[..., 1]], dim=-1))
+    if "view" in batch:
+        replace("view", NUM_VIEWS - 1 - batch["view"])
     if "verts" in batch:
         verts, R_t = mirror_mesh(batch["verts"], batch["R_t"], mirror)
         replace("verts", verts)

@@ -4,6 +4,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -30,11 +31,15 @@ def averaging_weight(decay: float, count: int) -> float:
 
 
 def split_batch(batch: Batch, parts: int) -> Iterator[Batch]:
-    """The batch in at most so many parts of the same size, the last one perhaps smaller."""
+    """The batch in at most so many parts of the same size, the last one perhaps smaller; whole sets, where images come
+    in sets, in parts of nearly the same size."""
     size = len(next(iter(batch.values())))
-    part = -(-size // parts)
-    for start in range(0, size, part):
-        yield {name: tensor[start : start + part] for name, tensor in batch.items()}
+    starts = list(range(0, size, -(-size // parts)))
+    if "set" in batch and len(starts) > 1:
+        sets = batch["set"]
+        starts = torch.searchsorted(sets, sets[starts]).unique().tolist()
+    for start, end in pairwise([*starts, size]):
+        yield {name: tensor[start:end] for name, tensor in batch.items()}
 
 
 def make_optimizer(model: torch.nn.Module, options: Mapping[str, Any]) -> torch.optim.Optimizer:
