@@ -128,6 +128,10 @@ def test_batches_are_split_whole_and_in_order():
     assert [part["index"].tolist() for part in split_batch(batch, 3)] == [[0, 1, 2], [3, 4, 5], [6]]
     assert [part["index"].tolist() for part in split_batch(batch, 1)] == [list(range(7))]
     assert len(list(split_batch(batch, 100))) == 7
+    sets = {**batch, "set": torch.tensor([0, 0, 0, 1, 2, 2, 2])}
+    assert [part["index"].tolist() for part in split_batch(sets, 2)] == [[0, 1, 2, 3], [4, 5, 6]]
+    assert [part["index"].tolist() for part in split_batch(sets, 3)] == [[0, 1, 2], [3], [4, 5, 6]]
+    assert [part["index"].tolist() for part in split_batch(sets, 100)] == [[0, 1, 2], [3], [4, 5, 6]]
 
 
 @pytest.mark.parametrize("parts", [2, 3, 4, 6])  # 4 parts of 6 images are of two, two and two
