@@ -12,7 +12,7 @@ from models.flip_test import FlipTest
 from models.heads import DenseHead, SequenceHead
 from models.views import Sets, of_each_view, sets_of
 from tests.models.test_flip_test import PAIRED
-from tests.models.tiny import IMAGE_SIZE, NUM_VERTICES, STATISTICS, build, make_batch
+from tests.models.tiny import IMAGE_SIZE, NUM_VERTICES, STATISTICS
 from util.mirroring import mirror_mesh
 from util.pose import pose_from_6dof
 
@@ -267,11 +267,12 @@ def test_a_set_whose_points_are_partly_a_guess_still_has_one_shape():
     assert (told[0] - guess[0]).abs().max() > 1e-5
 
 
-def test_published_preset_builds_and_reads_no_points():
-    model = build("multiview", "published").eval()
-    batch = make_batch(model)
-    moved = {**batch, "landmarks68": batch["landmarks68"] + 5}  # the same view, by the nose
-    assert torch.equal(predict(model, batch)[0], predict(model, moved)[0])
+def test_points_are_read_only_where_told_to():
+    """All of them moved at once: the nose tells the same view."""
+    for reads in (True, False):
+        model, batch = make("early", read_landmarks=reads), images_of(*TWO)
+        moved = {**batch, "landmarks68": batch["landmarks68"] + 5}
+        assert torch.equal(predict(model, batch)[0], predict(model, moved)[0]) is not reads
 
 
 @pytest.mark.parametrize("head", [DenseHead, SequenceHead])
