@@ -89,7 +89,7 @@ class LevelFusion(nn.Module):
         super().__init__()
         channels = channels_of(networks[0])
         self.trunks = nn.ModuleList(nn.ModuleList(level) for level in zip(*map(stages, networks), strict=True))
-        self.absent = nn.ParameterList(torch.zeros(NUM_VIEWS, count, 1, 1) for count in channels)
+        self.absent = nn.ParameterList(torch.zeros(NUM_VIEWS, count) for count in channels)
         self.merging = nn.ModuleList(map(merging, channels))
         self.down = nn.ModuleList(nn.Conv2d(*pair, 3, stride=2, padding=1) for pair in pairwise(channels))
         self.pool, self.map_channels = networks[0].avgpool, channels[1]
@@ -98,7 +98,7 @@ class LevelFusion(nn.Module):
         maps, merged = [], []
         for trunk, absent, merging in zip(self.trunks, self.absent, self.merging, strict=True):
             maps.append(of_each_view(trunk, maps[-1] if maps else images, sets.view))
-            merged.append(merging(sets.by_view(maps[-1], absent).flatten(1, 2)))
+            merged.append(merging(sets.by_view(maps[-1], absent[:, :, None, None]).flatten(1, 2)))
         fused = merged[0]
         for down, level in zip(self.down, merged[1:], strict=True):
             fused = level + down(fused)
@@ -115,13 +115,13 @@ class EarlyFusion(nn.Module):
         super().__init__()
         self.map_channels = channels_of(networks[0])[0]
         self.shallow = nn.ModuleList(stages(network)[0] for network in networks)
-        self.absent = nn.Parameter(torch.zeros(NUM_VIEWS, self.map_channels, 1, 1))
+        self.absent = nn.Parameter(torch.zeros(NUM_VIEWS, self.map_channels))
         self.merging = merging(self.map_channels)
         self.trunk = nn.Sequential(*stages(networks[0])[1:], networks[0].avgpool)
 
     def forward(self, images: torch.Tensor, sets: Sets) -> tuple[torch.Tensor, torch.Tensor]:
         maps = of_each_view(self.shallow, images, sets.view)
-        merged = self.merging(sets.by_view(maps, self.absent).flatten(1, 2))
+        merged = self.merging(sets.by_view(maps, self.absent[:, :, None, None]).flatten(1, 2))
         return maps, self.trunk(merged).flatten(1)
 
 

@@ -198,6 +198,9 @@ def test_companions_are_those_of_the_fixed_sets():
     chosen = [7, 20, 3]
     batch = dataset.with_companions(chosen)
     assert set(sets_of(dataset, batch)) == {images for images in sets if set(images) & set(chosen)}
+    # images that belong to no set together, such as two left ones, are sets of their own
+    left = dataset.runs[0][0].tolist()
+    assert sets_of(dataset, left) == [(index,) for index in left]
     # one that is asked for twice, as when two of its set are, comes once
     assert sorted(dataset.with_companions([*sets[0], *sets[0]])) == sorted(sets[0])
 
