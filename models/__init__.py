@@ -5,6 +5,7 @@ from models.direct_model import DirectModel
 from models.dual_resnet_model import DualResNetModel
 from models.jmlr_model import JmlrModel
 from models.multiview_model import MultiviewModel
+from models.perspective_model import PerspectiveModel
 from util.errors import InputError
 
 MODELS: dict[str, type[BaseModel]] = {
@@ -12,6 +13,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "dual_resnet": DualResNetModel,
     "jmlr": JmlrModel,
     "multiview": MultiviewModel,
+    "perspective": PerspectiveModel,
 }
 
 

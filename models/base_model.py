@@ -23,6 +23,7 @@ from torch import nn
 
 from models.backbones import draw_normal
 from util.errors import InputError
+from util.evidence import ShapeEvidence
 from util.mesh import Topology
 from util.pose import pose_from_6dof_tensor, pose_to_6dof_tensor
 from util.statistics import LabelStatistics
@@ -139,6 +140,10 @@ class BaseModel(nn.Module):
     def confidence(self, outputs: Outputs, batch: Batch) -> torch.Tensor:
         """(B,) how far each prediction is to be trusted beside others of the same model, any positive scale."""
         return torch.ones(len(batch["index"]), device=batch["index"].device)
+
+    def shape_evidence(self, outputs: Outputs, batch: Batch) -> ShapeEvidence | None:
+        """What the shapes come from, for methods that can tell; images of one face are then fused by it."""
+        return None
 
     def pixels(self, batch: Batch, window: str) -> torch.Tensor:
         """A window of the batch as (B, 3, S, S) float32 in -1..1."""

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from models.base_model import BaseModel, Batch, Outputs
+from util.evidence import ShapeEvidence
 from util.mesh import Topology
 from util.mirroring import mirror_mesh, mirror_samples
 from util.pose import nearest_rotation
@@ -47,3 +48,7 @@ class FlipTest(nn.Module):
         """As a model's: the mean of the two looks."""
         own = self.model.confidence(outputs["own"], batch)
         return (own + self.model.confidence(outputs["mirrored"], self.mirrored(batch))) / 2
+
+    def shape_evidence(self, outputs: dict[str, Outputs], batch: Batch) -> ShapeEvidence | None:
+        """That of the first look; the same points are seen in the mirror."""
+        return self.model.shape_evidence(outputs["own"], batch)

@@ -16,6 +16,8 @@ from tqdm import tqdm
 
 from util.camera import project, transform
 from util.errors import InputError
+from util.evidence import ShapeEvidence, joint_shapes
+from util.face_space import face_space
 from util.identity import mean_identity, split_shapes
 from util.loader import in_order
 from util.pnp import solve_pnp
@@ -53,14 +55,19 @@ def aggregate(
     """
     if how == "none":
         return predictions
-    verts = aggregate_shapes(
-        predictions.verts,
-        predictions.confidence,
-        samples,
-        how,
-        statistics.verts_mean,
-        statistics.expression_basis,
-    )
+    if how not in SHARED_KEYS:
+        raise InputError(f"aggregate: wanted none, {', '.join(SHARED_KEYS)}, got {how!r}")
+    if predictions.evidence is not None:
+        verts = evident_shapes(predictions.evidence, samples, how, statistics)
+    else:
+        verts = aggregate_shapes(
+            predictions.verts,
+            predictions.confidence,
+            samples,
+            how,
+            statistics.verts_mean,
+            statistics.expression_basis,
+        )
     aggregated = replace(predictions, verts=verts)
     return refit_poses(aggregated, predictions, projection, image_size) if solve_poses else aggregated
 
@@ -78,10 +85,8 @@ def aggregate_shapes(
 
     verts: (M, N, 3); confidence: (M,) how far each is to be trusted, any positive scale; samples: subject, action and
     image of each, in any order; verts_mean (N, 3), expression_basis (E, N, 3): see util.statistics.LabelStatistics.
-    Raises InputError for another `how`, and for numbers that are not finite or confidences not above 0.
+    Raises InputError for confidences that are not finite and above 0.
     """
-    if how not in SHARED_KEYS:
-        raise InputError(f"aggregate: wanted none, {', '.join(SHARED_KEYS)}, got {how!r}")
     if not (np.isfinite(confidence) & (confidence > 0)).all():
         raise InputError(f"confidence: wanted finite numbers above 0, got {confidence.min()}..{confidence.max()}")
     groups = defaultdict(list)
@@ -97,6 +102,20 @@ def aggregate_shapes(
             part = slice(start, start + len(own))
             shapes[own] = identity + smooth_frames(expressions[part], frames, weights[part])
             start = part.stop
+    return shapes
+
+
+def evident_shapes(
+    evidence: ShapeEvidence, samples: Sequence[SampleKeys], how: str, statistics: LabelStatistics
+) -> np.ndarray:
+    """What `aggregate_shapes` gives, from evidence: see util.evidence. Expressions are each image's own."""
+    space = face_space(statistics, evidence.vector.shape[1])
+    groups = defaultdict(list)
+    for place, keys in enumerate(samples):
+        groups[keys[: SHARED_KEYS[how]]].append(place)
+    shapes = np.empty((len(samples), *space.mean.shape), np.float32)
+    for rows in tqdm(groups.values(), desc="aggregate", unit=how, leave=False):
+        shapes[rows] = joint_shapes(evidence, rows, space)
     return shapes
 
 

@@ -8,16 +8,20 @@ from torch.utils.data import Dataset
 
 from util.distributed import ALONE, Team
 from util.evaluation import predict
+from util.evidence import ShapeEvidence
+from util.loader import Batch
 
 
 @dataclass(frozen=True)
 class Predictions:
     """Of M images, in the order of their data set: verts (M, N, 3) canonical metres, R_t (M, 4, 4), and confidence (M,)
-    how far each is to be trusted, on any positive scale. All float32."""
+    how far each is to be trusted, on any positive scale. All float32. evidence: what the shapes come from, where the
+    model tells."""
 
     verts: np.ndarray
     R_t: np.ndarray
     confidence: np.ndarray
+    evidence: ShapeEvidence | None = None
 
 
 def predict_all(
@@ -37,7 +41,7 @@ def predict_all(
     batches = dataset.in_order(batch_size)
     parts = team.collect(
         [
-            (batch["index"].cpu().numpy(), verts, R_t, model.confidence(outputs, batch).cpu().numpy())
+            (batch["index"].cpu().numpy(), verts, R_t, *told(model, outputs, batch))
             for batch, outputs, verts, R_t in predict(model, dataset, batches, device, num_workers, title, team)
         ]
     )
@@ -48,4 +52,11 @@ def predict_all(
         indices, *own = parts.pop()
         for array, part in zip(whole, own, strict=True):
             array[indices] = part
-    return Predictions(*whole)
+    verts, R_t, confidence, *evidence = whole
+    return Predictions(verts, R_t, confidence, ShapeEvidence(*evidence) if evidence else None)
+
+
+def told(model: torch.nn.Module, outputs: dict[str, torch.Tensor], batch: Batch) -> list[np.ndarray]:
+    """A model's confidence in its predictions, and its evidence where it has some."""
+    tensors = [model.confidence(outputs, batch), *(model.shape_evidence(outputs, batch) or ())]
+    return [tensor.float().cpu().numpy() for tensor in tensors]

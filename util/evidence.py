@@ -1,0 +1,68 @@
+"""What the images of one face say of it together, where the model tells how sure it is, and of what.
+
+A mean over single predictions keeps what they have in common, above all the mean face that each falls back to where its
+image shows little. Here the images' evidence is added up before anything is filled in: a profile tells how far the nose
+comes out, a frontal view how wide it is. The coefficients of an image are identity plus expression, Gaussian both, so
+all is linear algebra.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from util.face_space import FaceSpace
+
+# Directions in which the training expressions, or identities, hardly vary do so by at least this share.
+LEAST_VARIANCE = 1e-3
+
+
+class ShapeEvidence(NamedTuple):
+    """Of M images about their coefficients in a util.face_space.FaceSpace: tensors of a batch, or arrays of a data set.
+
+    information (M, K, K), vector (M, K): the points', see util.face_space.Evidence. correction (M, K): what else the
+    model knows adds to what follows from them. The size is 1 + size + coefficients @ size_slope, size (M,), size_slope
+    (M, K). All float32.
+    """
+
+    information: np.ndarray | torch.Tensor
+    vector: np.ndarray | torch.Tensor
+    correction: np.ndarray | torch.Tensor
+    size: np.ndarray | torch.Tensor
+    size_slope: np.ndarray | torch.Tensor
+
+
+def joint_coefficients(evidence: ShapeEvidence, rows: Sequence[int], expression_covariance: np.ndarray) -> np.ndarray:
+    """(n, K) float64: the most probable coefficients of n images of one face, given all of them.
+
+    rows: (n,) their places; expression_covariance (K, K): that of one face's coefficients, which with that of
+    identities makes one. The errors of points are the images' own; those of networks are much the same in all images of
+    a face, so for its identity their evidence counts once, however many there are.
+    """
+    size = len(expression_covariance)
+    expressions = at_least(expression_covariance.astype(np.float64))
+    identities = at_least(np.eye(size) - expressions)
+    information = evidence.information[rows].astype(np.float64)
+    vector = evidence.vector[rows].astype(np.float64)
+    # expressions may be anything: an image's evidence about the identity is the less for it
+    softer = np.linalg.inv(np.eye(size) + information @ expressions)
+    identity = np.linalg.solve(
+        np.linalg.inv(identities) + (softer @ information).sum(axis=0), (softer @ vector[..., None]).sum(axis=0)[:, 0]
+    )
+    pull = (vector - information @ identity)[..., None]
+    return identity + np.linalg.solve(np.linalg.inv(expressions) + information, pull)[..., 0]
+
+
+def at_least(covariance: np.ndarray) -> np.ndarray:
+    """The covariance with variances of LEAST_VARIANCE and more."""
+    variances, directions = np.linalg.eigh(covariance)
+    return (directions * np.maximum(variances, LEAST_VARIANCE)) @ directions.T
+
+
+def joint_shapes(evidence: ShapeEvidence, rows: Sequence[int], space: FaceSpace) -> np.ndarray:
+    """(n, N, 3) float64 canonical metres: the shapes of n images of one face, whose places are rows, given all."""
+    coefficients = joint_coefficients(evidence, rows, space.expression_covariance.numpy())
+    # what is told beside the coefficients is told of the same face
+    size = 1 + evidence.size[rows].mean(dtype=np.float64) + (coefficients * evidence.size_slope[rows]).sum(axis=1)
+    return size[:, None, None] * (space.mean.numpy() + np.tensordot(coefficients, space.basis.numpy(), 1))

@@ -1,0 +1,247 @@
+"""A linear space of face shapes, apart from their size, and the fit of a face in it to points of an image.
+
+A camera that sees a face of twice the size at twice the distance sees the same picture. So a shape is taken as
+size * (mean + coefficients @ basis), and only what is in the brackets is fitted; what is known of the size comes from
+what else is known of the face.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from util.errors import InputError
+from util.pnp import TURNS, intrinsics, solve_pnp
+from util.statistics import LabelStatistics
+
+# Marquardt's damping where a step did not help, in shares of the Hessian's diagonal.
+FIRST_DAMPING = 1e-3
+# What may be left of the cost in a step for the fit to be done, in shares of the cost.
+TOLERANCE = 1e-9
+
+
+class FaceSpace(NamedTuple):
+    """mean (N, 3) metres, the mean face; basis (K, N, 3): the principal components of the training shapes of the mean
+    face's size, each as long as its standard deviation; size_slope (K,): by how much the size, 1 for the mean face's,
+    goes with each coefficient; expression_covariance (K, K): of the coefficients of one face that moves.
+    """
+
+    mean: torch.Tensor
+    basis: torch.Tensor
+    size_slope: torch.Tensor
+    expression_covariance: torch.Tensor
+
+
+def face_space(statistics: LabelStatistics, components: int) -> FaceSpace:
+    """The space of the training shapes with so many components, or as many as there are, as float32.
+
+    Shapes are verts_mean + z @ verts_basis with uncorrelated z of deviation 1. Their part along the mean face is their
+    size; the rest, over a size that is nearly 1, has the components of what z @ verts_basis is without that part.
+    Raises InputError where there is less than one component.
+    """
+    if components < 1:
+        raise InputError(f"--shape_components: wanted 1 or more, got {components}")
+    mean = statistics.verts_mean.astype(np.float64)
+    rows = statistics.verts_basis.reshape(len(statistics.verts_basis), -1).astype(np.float64)
+    sizes = rows @ mean.ravel() / (mean**2).sum()
+    left, lengths, right = np.linalg.svd(rows - np.outer(sizes, mean), full_matrices=False)
+    # one direction fewer than rows, where the size could be told from them
+    count = min(components, int((lengths > 1e-6 * lengths[0]).sum()))
+    moves = statistics.expression_basis.reshape(len(statistics.expression_basis), -1).astype(np.float64)
+    moves = moves @ right[:count].T / lengths[:count]
+    arrays = (
+        mean,
+        (right[:count] * lengths[:count, None]).reshape(count, *mean.shape),
+        left[:, :count].T @ sizes,
+        moves.T @ moves,
+    )
+    return FaceSpace(*(torch.tensor(array, dtype=torch.float32) for array in arrays))
+
+
+class Prior(NamedTuple):
+    """What is known of the coefficients before points are seen: mean (B, K) and precision (B, K), the inverse of the
+    variance of each."""
+
+    mean: torch.Tensor
+    precision: torch.Tensor
+
+
+class Fit(NamedTuple):
+    """coefficients (B, K); R_t (B, 4, 4), the pose of a face of the mean face's size; both float64."""
+
+    coefficients: torch.Tensor
+    R_t: torch.Tensor
+
+
+class Problem(NamedTuple):
+    """The points (B, n, 2) and weights (B, n) in units of the camera's, see util.pnp.Intrinsics, with the mean (n, 3)
+    and basis (K, n, 3) of the vertices that are seen there, and K (3, 3)."""
+
+    points: torch.Tensor
+    weights: torch.Tensor
+    mean: torch.Tensor
+    basis: torch.Tensor
+    camera: torch.Tensor
+
+
+class State(NamedTuple):
+    """A place on the way: coefficients c (B, K), R (B, 3, 3), t (B, 3), and what is computed there: turned (B, n, 3),
+    the vertices before they are shifted; seen (B, n, 3), camera space times K; errors (B, n, 2); cost (B,)."""
+
+    c: torch.Tensor
+    R: torch.Tensor
+    t: torch.Tensor
+    turned: torch.Tensor
+    seen: torch.Tensor
+    errors: torch.Tensor
+    cost: torch.Tensor
+
+
+def fit_shape(
+    space: FaceSpace,
+    vertices: torch.Tensor,
+    points: torch.Tensor,
+    weights: torch.Tensor,
+    prior: Prior,
+    projection: torch.Tensor,
+    width: int,
+    height: int,
+    iterations: int = 12,
+) -> Fit:
+    """The most probable coefficients and pose, given where some vertices are seen.
+
+    vertices: (n,) indices; points: (B, n, 2) pixels, y down from the corner; weights: (B, n) inverse variances of a
+    point's coordinates, 1 / pixels^2; projection: (4, 4) M_proj; width, height: of the picture in pixels.
+    Minimises half the sum of squared errors times weights plus half that of the coefficients' distances from their
+    prior times its precision, from the pose of the prior's face (`solve_pnp`), by Gauss-Newton with Marquardt's
+    damping, in float64.
+
+    Differentiable by points, weights and the prior: a last Gauss-Newton step from the solution, which has no length,
+    has their derivatives (implicit function theorem; without the Hessian's part in the residuals, so the derivative is
+    exact where points fit, and near it elsewhere).
+    Raises InputError as `solve_pnp` does.
+    """
+    problem = make_problem(space, vertices, points, weights, projection, width, height)
+    prior = Prior(prior.mean.double(), prior.precision.double())
+    constant = problem._replace(points=problem.points.detach(), weights=problem.weights.detach())
+    fixed = Prior(*(part.detach() for part in prior))
+    with torch.no_grad():
+        start = problem.mean + torch.einsum("bk,knx->bnx", fixed.mean, problem.basis)
+        R_t = solve_pnp(start, points.detach().double(), projection, width, height, constant.weights)
+        state = descend(constant, fixed, fixed.mean, R_t, iterations)
+        curvature, slopes = hessian(constant, fixed, state)
+    step = -torch.linalg.solve(curvature, gradient(problem, prior, state, slopes)[..., None])[..., 0]
+    turn = torch.einsum("bk,kij->bij", step[:, :3], TURNS.to(step))
+    R, t = state.R + state.R @ turn, state.t + step[:, 3:6]
+    bottom = torch.cat([t, torch.ones_like(t[:, :1])], dim=1)
+    R_t = torch.cat([torch.nn.functional.pad(R, (0, 1)), bottom[:, None]], dim=1)
+    return Fit(state.c + step[:, 6:], R_t)
+
+
+def make_problem(
+    space: FaceSpace,
+    vertices: torch.Tensor,
+    points: torch.Tensor,
+    weights: torch.Tensor,
+    projection: torch.Tensor,
+    width: int,
+    height: int,
+) -> Problem:
+    """The problem of `fit_shape`, in float64."""
+    camera = intrinsics(projection.detach().double(), width, height)
+    scaled = (points.double() - camera.center) / camera.scale
+    mean, basis = space.mean[vertices].double(), space.basis[:, vertices].double()
+    return Problem(scaled, weights.double() * camera.scale**2, mean, basis, camera.K)
+
+
+def descend(problem: Problem, prior: Prior, c: torch.Tensor, R_t: torch.Tensor, iterations: int) -> State:
+    """The state of least cost, each image damped by itself, from coefficients and a pose."""
+    state = look(problem, prior, c, R_t[:, :3, :3], R_t[:, 3, :3])
+    damping = torch.zeros_like(state.cost)
+    for _ in range(iterations):
+        curvature, slopes = hessian(problem, prior, state)
+        diagonal = curvature.diagonal(dim1=1, dim2=2)
+        diagonal += diagonal * damping[:, None]
+        step = -torch.linalg.solve(curvature, gradient(problem, prior, state, slopes)[..., None])[..., 0]
+        turn = torch.linalg.matrix_exp(torch.einsum("bk,kij->bij", step[:, :3], TURNS.to(step)))
+        trial = look(problem, prior, state.c + step[:, 6:], state.R @ turn, state.t + step[:, 3:6])
+        better = trial.cost <= state.cost
+        left = torch.where(better, state.cost - trial.cost, torch.inf) / state.cost.clamp(min=1e-12)
+        damping = torch.where(better, damping / 10, (damping * 10).clamp(min=FIRST_DAMPING))
+        pairs = zip(trial, state, strict=True)
+        state = State(*(torch.where(better.view(-1, *[1] * (new.dim() - 1)), new, old) for new, old in pairs))
+        if (left <= TOLERANCE).all():
+            break
+    return state
+
+
+def look(problem: Problem, prior: Prior, c: torch.Tensor, R: torch.Tensor, t: torch.Tensor) -> State:
+    """What is seen of a face with coefficients c under the pose R, t; infinite cost where a point is behind."""
+    turned = (problem.mean + torch.einsum("bk,knx->bnx", c, problem.basis)) @ R
+    seen = (turned + t[:, None]) @ problem.camera
+    errors = seen[..., :2] / seen[..., 2:] - problem.points
+    cost = (problem.weights * (errors**2).sum(dim=2)).sum(dim=1) + (prior.precision * (c - prior.mean) ** 2).sum(dim=1)
+    return State(c, R, t, turned, seen, errors, torch.where(seen[..., 2].amin(dim=1) > 0, cost / 2, torch.inf))
+
+
+def image_slopes(problem: Problem, state: State) -> torch.Tensor:
+    """(B, 2n, 6 + K) derivatives of the image points by a turn, a shift and the coefficients."""
+    count, size = state.seen.shape[:2]
+    distance = state.seen[..., 2, None]
+    # of x/w and y/w by the homogeneous coordinates, then by camera space
+    flat = state.seen.new_zeros(count, size, 2, 3)
+    flat[..., 0, 0] = flat[..., 1, 1] = 1.0
+    flat[..., 2] = -state.seen[..., :2] / distance
+    by_place = flat / distance[..., None] @ problem.camera.T
+    by_turn = torch.einsum("bnux,kyx,bny->bnuk", by_place, TURNS.to(by_place), state.turned)
+    by_vertex = by_place @ state.R[:, None].mT
+    by_shape = torch.einsum("bnux,knx->bnuk", by_vertex, problem.basis)
+    return torch.cat([by_turn, by_place, by_shape], dim=3).flatten(1, 2)
+
+
+def hessian(problem: Problem, prior: Prior, state: State) -> tuple[torch.Tensor, torch.Tensor]:
+    """(B, 6 + K, 6 + K) Gauss and Newton's second derivative of the cost, and `image_slopes`."""
+    slopes = image_slopes(problem, state)
+    weighted = slopes * problem.weights.repeat_interleave(2, dim=1)[..., None]
+    curvature = weighted.mT @ slopes
+    curvature.diagonal(dim1=1, dim2=2)[:, 6:] += prior.precision
+    return curvature, slopes
+
+
+def gradient(problem: Problem, prior: Prior, state: State, slopes: torch.Tensor) -> torch.Tensor:
+    """(B, 6 + K) derivative of the cost by a turn, a shift and the coefficients."""
+    errors = state.seen[..., :2] / state.seen[..., 2:] - problem.points
+    pulls = (errors * problem.weights[..., None]).flatten(1)
+    by_prior = prior.precision * (state.c - prior.mean)
+    return (slopes.mT @ pulls[..., None])[..., 0] + torch.nn.functional.pad(by_prior, (6, 0))
+
+
+class Evidence(NamedTuple):
+    """What an image's points say of the coefficients, whatever the pose: information (B, K, K) and vector (B, K), so
+    that half of c @ information @ c less c @ vector is what coefficients c cost, close to the fit."""
+
+    information: torch.Tensor
+    vector: torch.Tensor
+
+
+def point_evidence(
+    space: FaceSpace,
+    vertices: torch.Tensor,
+    points: torch.Tensor,
+    weights: torch.Tensor,
+    fit: Fit,
+    projection: torch.Tensor,
+    width: int,
+    height: int,
+) -> Evidence:
+    """The evidence of the points that `fit_shape` was given, without its prior, in float64."""
+    problem = make_problem(space, vertices, points, weights, projection, width, height)
+    nothing = Prior(torch.zeros_like(fit.coefficients), torch.zeros_like(fit.coefficients))
+    state = look(problem, nothing, fit.coefficients, fit.R_t[:, :3, :3], fit.R_t[:, 3, :3])
+    curvature, slopes = hessian(problem, nothing, state)
+    slope = gradient(problem, nothing, state, slopes)[..., None]
+    # the pose follows the coefficients: Schur's complement
+    follows = torch.linalg.solve(curvature[:, :6, :6], torch.cat([curvature[:, :6, 6:], slope[:, :6]], dim=2))
+    information = curvature[:, 6:, 6:] - curvature[:, 6:, :6] @ follows[..., :-1]
+    slope = slope[:, 6:] - curvature[:, 6:, :6] @ follows[..., -1:]
+    return Evidence(information, (information @ fit.coefficients[..., None] - slope)[..., 0])
