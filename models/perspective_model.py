@@ -1,10 +1,10 @@
-"""Ours: what a network sees of a face is the prior of a fit to where 68 of its points are seen.
+"""Ours: first fit, then look, then solve.
 
-Networks tell shapes well and places badly; points tell places well, and of the shape what lies across the line of
-sight. So the network gives a Gaussian over shapes, each of the 68 points, the data's or those that the network finds,
-has a deviation that is learned, and the most probable shape and pose come out of a few Gauss-Newton steps
-(util/face_space.py), which the network is trained through. The size, which no picture can tell from the distance, is
-read off the result.
+A linear model of the training shapes is fitted to 68 points of the image, the data's or those that the network finds,
+in the perspective camera (util/face_space.py): that needs no learning but how far points are off. The network sees the
+face and reads the fit; all that it has to learn is what is wrong with the fitted shape, and the size, which no fit can
+tell from the distance. The pose is the one under which the corrected shape's points are seen where they are (PnP), and
+the network is trained through it.
 """
 
 import argparse
@@ -20,8 +20,9 @@ from models.backbones import PointLayers, add_encoder_options, encode, resnet
 from models.base_model import DECIMETRES, BaseModel, Batch, Outputs, check_weights, start_output
 from util.camera import project, transform
 from util.evidence import ShapeEvidence
-from util.face_space import FaceSpace, Fit, Prior, face_space, fit_shape, point_evidence
+from util.face_space import FaceSpace, Fit, face_space, fit_shape, point_evidence
 from util.mesh import Topology
+from util.pnp import solve_pnp
 from util.statistics import LabelStatistics
 
 STANDARD = {
@@ -41,20 +42,21 @@ STANDARD = {
     "pooling": "grid",
     "shape_components": 60,
     "loss_score_weight": 1.0,
-    "loss_prior_weight": 0.3,
     "loss_points_weight": 5.0,
     "loss_deviations_weight": 0.1,
     "mirror": 0.5,
     "light": 0.5,
     "box_jitter": 0.1,
-    "landmark_noise": 0.005,
+    "landmark_noise": 0.002,
 }
 # How far points are off before it is learned, in sides of their box: those of the data, and those that are found.
 KNOWN_DEVIATION, FOUND_DEVIATION = 0.005, 0.03
 # No point is taken to be nearer to its place than this, so that none counts for all.
 LEAST_DEVIATION = 0.001
-# Precisions of the prior are within this factor of the training shapes', which is e cubed.
-PRECISION_RANGE = 3.0
+# The share of training images of which the found points are taken.
+FOUND_SHARE = 0.25
+# An image of a larger score, in decimetres, teaches nothing: its points are not found yet.
+LARGEST_SCORE = 3.0
 # In the challenge's score the error of the shape counts so many times.
 SHAPE_FACTOR = 10.0
 
@@ -63,9 +65,8 @@ class PerspectiveModel(BaseModel):
     """One encoder on the face, and linear layers on its features.
 
     Outputs: "verts" (B, N, 3) metres and "R_t" (B, 4, 4), from the known points, or from the found ones for images
-    whose points are not known; "prior_mean" and "prior_precision" (B, K) of the coefficients; "found_points"
-    (B, 68, 2), from -1 to 1 across the window; "found_deviations" and "known_deviations" (B, 68), in sides of the
-    points' box.
+    whose points are not known; "found_points" (B, 68, 2), from -1 to 1 across the window; "found_deviations" and
+    "known_deviations" (B, 68), in sides of the points' box; and what `shape_evidence` tells.
     """
 
     windows = ("local",)
@@ -83,13 +84,11 @@ class PerspectiveModel(BaseModel):
         pooling: str = "grid",
         shape_components: int = 60,
         loss_score_weight: float = 1.0,
-        loss_prior_weight: float = 0.3,
         loss_points_weight: float = 5.0,
         loss_deviations_weight: float = 0.1,
     ):
         super().__init__(statistics)
-        self.weights = {"score": loss_score_weight, "prior": loss_prior_weight}
-        self.weights |= {"points": loss_points_weight, "deviations": loss_deviations_weight}
+        self.weights = {"score": loss_score_weight, "points": loss_points_weight, "deviations": loss_deviations_weight}
         check_weights(self.weights)
         self.image_size = image_size
         # They come from the run, not from its weights.
@@ -100,12 +99,11 @@ class PerspectiveModel(BaseModel):
         self.encoder, features = resnet(backbone, initialisation, pooling)
         self.point_layers = PointLayers(self.encoder.layer4[0].conv1.in_channels, len(self.keypoints))
         components = len(self.space_basis)
-        self.prior_layer = nn.Linear(features + components + 6, 2 * components)
-        self.size_layer = nn.Linear(features + 6, 1)
-        self.size_slope = nn.Parameter(torch.zeros(components))
+        self.correction_layer = nn.Linear(features + components + 6, components + 1)
         self.deviations_layer = nn.Linear(features, len(self.keypoints))
-        for layer in (self.prior_layer, self.size_layer, self.deviations_layer):
+        for layer in (self.correction_layer, self.deviations_layer):
             start_output(layer, "mean")
+        self.size_slope = nn.Parameter(torch.zeros(components))
         self.known_deviations = nn.Parameter(torch.zeros(len(self.keypoints)))
 
     @classmethod
@@ -117,8 +115,8 @@ class PerspectiveModel(BaseModel):
         projection: np.ndarray,
         image_size: tuple[int, int],
     ) -> "PerspectiveModel":
-        names = ("backbone", "initialisation", "pooling", "shape_components", "loss_score_weight", "loss_prior_weight")
-        names += ("loss_points_weight", "loss_deviations_weight")
+        names = ("backbone", "initialisation", "pooling", "shape_components")
+        names += ("loss_score_weight", "loss_points_weight", "loss_deviations_weight")
         return cls(statistics, topology, projection, image_size, **{name: options[name] for name in names})
 
     @staticmethod
@@ -133,12 +131,6 @@ class PerspectiveModel(BaseModel):
         )
         group.add_argument(
             "--loss_score_weight", type=float, default=1.0, help="weight of the challenge's score, in units of 100 mm"
-        )
-        group.add_argument(
-            "--loss_prior_weight",
-            type=float,
-            default=0.3,
-            help="weight of the negative logarithm of the Gaussian over shapes, at the true one",
         )
         group.add_argument(
             "--loss_points_weight",
@@ -175,45 +167,33 @@ class PerspectiveModel(BaseModel):
     def fit(self, features: torch.Tensor, outputs: Outputs, batch: Batch) -> Outputs:
         """The most probable faces, and what was fitted."""
         points, deviations = batch["landmarks68"].double(), outputs["known_deviations"]
-        if "landmarks_known" in batch:
-            known = batch["landmarks_known"][:, None]
-            found = self.image_points(outputs["found_points"], batch, "local")
+        if self.training or "landmarks_known" in batch:
+            known = batch.get("landmarks_known", torch.rand(len(points), device=points.device) > FOUND_SHARE)[:, None]
+            # found points are to lie where they are seen, and not where they would make up for what else is wrong
+            found = self.image_points(outputs["found_points"].detach(), batch, "local")
             points = torch.where(known[:, :, None], points, found)
-            deviations = torch.where(known, deviations, outputs["found_deviations"])
+            deviations = torch.where(known, deviations, outputs["found_deviations"].detach())
         weights = (deviations * box_side(batch["landmarks68"])) ** -2
         seen = self.space, self.keypoints, points, weights
         world = self.projection, *self.image_size
-        with torch.no_grad():
-            nothing = features.new_zeros(len(features), len(self.space_basis))
-            first = fit_shape(*seen, Prior(nothing, nothing + 1), *world)
-        read = torch.cat([features, self.read_fit(first)], dim=1)
-        mean, told = self.prior_layer(read).chunk(2, dim=1)
-        prior = Prior(mean, (PRECISION_RANGE * torch.tanh(told / PRECISION_RANGE)).exp())
-        fit = fit_shape(*seen, prior, *world)
-        coefficients, R_t = fit.coefficients.float(), fit.R_t.float()
-        told_size = (
-            self.space_size_slope.norm()
-            * self.size_layer(torch.cat([features, self.read_fit(fit)[:, -6:]], dim=1))[:, 0]
-        )
+        fit = fit_shape(*seen, *world)
+        read = torch.cat([features, fit.coefficients.float(), self.whiten_pose({"R_t": fit.R_t.float()})], dim=1)
+        correction, told_size = self.correction_layer(read).split([len(self.space_basis), 1], dim=1)
+        coefficients = fit.coefficients.float() + correction
+        told_size = told_size[:, 0] * self.space_size_slope.norm()
         size = (1 + coefficients @ self.slope() + told_size)[:, None, None]
         shapes = self.space_mean + (coefficients @ self.space_basis.flatten(1)).unflatten(1, self.space_mean.shape)
-        scaled = torch.cat([R_t[:, :3], torch.cat([size * R_t[:, 3:, :3], R_t[:, 3:, 3:]], dim=2)], dim=1)
+        verts = size * shapes
         return {
-            "verts": size * shapes,
-            "R_t": scaled,
-            "prior_mean": prior.mean,
-            "prior_precision": prior.precision,
-            "coefficients": fit.coefficients,
-            "first_coefficients": first.coefficients,
-            "first_R_t": first.R_t,
+            "verts": verts,
+            "R_t": solve_pnp(verts[:, self.keypoints], points, *world, weights=weights),
             "points": points,
             "weights": weights,
+            "fit_coefficients": fit.coefficients,
+            "fit_R_t": fit.R_t,
+            "correction": correction,
             "told_size": told_size,
         }
-
-    def read_fit(self, fit: Fit) -> torch.Tensor:
-        """(B, K + 6) what layers read of a fit."""
-        return torch.cat([fit.coefficients.float(), self.whiten_pose({"R_t": fit.R_t.float()})], dim=1)
 
     def slope(self) -> torch.Tensor:
         """(K,) how sizes go with shapes: the training faces', and what is learned about fitted ones."""
@@ -226,12 +206,9 @@ class PerspectiveModel(BaseModel):
         errors = {"known": batch["landmarks68"] - seen, "found": found - seen}
         losses = {
             "score": self.score(outputs["verts"], outputs["R_t"], batch),
-            "prior": gaussian_loss(
-                outputs["prior_mean"] - self.true_coefficients(batch["verts"]), outputs["prior_precision"]
-            ),
             "points": functional.l1_loss(outputs["found_points"], self.across_window(seen, batch, "local")),
             "deviations": sum(
-                gaussian_loss(error / side[:, :, None], outputs[f"{name}_deviations"][:, :, None] ** -2)
+                gaussian_loss(error / side[:, :, None], outputs[f"{name}_deviations"][:, :, None])
                 for name, error in errors.items()
             ),
         }
@@ -242,22 +219,17 @@ class PerspectiveModel(BaseModel):
         truth = transform(batch["verts"], batch["R_t"])
         by_all, by_pose = (truth - transform(mesh, R_t) for mesh in (verts, batch["verts"]))
         by_shape = SHAPE_FACTOR * (verts - batch["verts"])
-        return DECIMETRES * sum(difference.norm(dim=2).mean() for difference in (by_all, by_pose, by_shape))
-
-    def true_coefficients(self, verts: torch.Tensor) -> torch.Tensor:
-        """(B, K) of true shapes."""
-        size = (verts * self.space_mean).sum(dim=(1, 2)) / (self.space_mean**2).sum()
-        rows = self.space_basis.flatten(1)
-        return (verts / size[:, None, None] - self.space_mean).flatten(1) @ rows.T / (rows**2).sum(dim=1)
+        scores = DECIMETRES * sum(difference.norm(dim=2).mean(dim=1) for difference in (by_all, by_pose, by_shape))
+        return scores.clamp(max=LARGEST_SCORE).mean()
 
     def reconstruct(self, outputs: Outputs, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         return outputs["verts"], outputs["R_t"]
 
     def shape_evidence(self, outputs: Outputs, batch: Batch) -> ShapeEvidence:
+        fit = Fit(outputs["fit_coefficients"], outputs["fit_R_t"])
         seen = self.space, self.keypoints, outputs["points"], outputs["weights"]
-        fit = Fit(outputs["first_coefficients"], outputs["first_R_t"])
         evidence = point_evidence(*seen, fit, self.projection, *self.image_size)
-        correction = outputs["coefficients"] - outputs["first_coefficients"]
+        correction = outputs["correction"]
         return ShapeEvidence(*evidence, correction, outputs["told_size"], self.slope().expand_as(correction))
 
 
@@ -266,6 +238,6 @@ def box_side(points: torch.Tensor) -> torch.Tensor:
     return (points.amax(dim=1) - points.amin(dim=1)).amax(dim=1, keepdim=True)
 
 
-def gaussian_loss(errors: torch.Tensor, precisions: torch.Tensor) -> torch.Tensor:
-    """The mean negative logarithm of Gaussians, without its constant; precisions: inverse variances."""
-    return (precisions * errors**2 - precisions.log()).mean() / 2
+def gaussian_loss(errors: torch.Tensor, deviations: torch.Tensor) -> torch.Tensor:
+    """The mean negative logarithm of Gaussians of these deviations at the errors, without its constant."""
+    return ((errors / deviations) ** 2 / 2 + deviations.log()).mean()

@@ -34,11 +34,10 @@ class ShapeEvidence(NamedTuple):
 
 
 def joint_coefficients(evidence: ShapeEvidence, rows: Sequence[int], expression_covariance: np.ndarray) -> np.ndarray:
-    """(n, K) float64: the most probable coefficients of n images of one face, given all of them.
+    """(n, K) float64: the most probable coefficients of n images of one face, given the points of all of them.
 
     rows: (n,) their places; expression_covariance (K, K): that of one face's coefficients, which with that of
-    identities makes one. The errors of points are the images' own; those of networks are much the same in all images of
-    a face, so for its identity their evidence counts once, however many there are.
+    identities makes one.
     """
     size = len(expression_covariance)
     expressions = at_least(expression_covariance.astype(np.float64))
@@ -63,6 +62,7 @@ def at_least(covariance: np.ndarray) -> np.ndarray:
 def joint_shapes(evidence: ShapeEvidence, rows: Sequence[int], space: FaceSpace) -> np.ndarray:
     """(n, N, 3) float64 canonical metres: the shapes of n images of one face, whose places are rows, given all."""
     coefficients = joint_coefficients(evidence, rows, space.expression_covariance.numpy())
-    # what is told beside the coefficients is told of the same face
+    # what the model adds, it adds for the same face: the mean has less noise
+    coefficients = coefficients + evidence.correction[rows].mean(axis=0, dtype=np.float64)
     size = 1 + evidence.size[rows].mean(dtype=np.float64) + (coefficients * evidence.size_slope[rows]).sum(axis=1)
     return size[:, None, None] * (space.mean.numpy() + np.tensordot(coefficients, space.basis.numpy(), 1))

@@ -58,14 +58,6 @@ def face_space(statistics: LabelStatistics, components: int) -> FaceSpace:
     return FaceSpace(*(torch.tensor(array, dtype=torch.float32) for array in arrays))
 
 
-class Prior(NamedTuple):
-    """What is known of the coefficients before points are seen: mean (B, K) and precision (B, K), the inverse of the
-    variance of each."""
-
-    mean: torch.Tensor
-    precision: torch.Tensor
-
-
 class Fit(NamedTuple):
     """coefficients (B, K); R_t (B, 4, 4), the pose of a face of the mean face's size; both float64."""
 
@@ -97,12 +89,12 @@ class State(NamedTuple):
     cost: torch.Tensor
 
 
+@torch.no_grad()
 def fit_shape(
     space: FaceSpace,
     vertices: torch.Tensor,
     points: torch.Tensor,
     weights: torch.Tensor,
-    prior: Prior,
     projection: torch.Tensor,
     width: int,
     height: int,
@@ -112,30 +104,17 @@ def fit_shape(
 
     vertices: (n,) indices; points: (B, n, 2) pixels, y down from the corner; weights: (B, n) inverse variances of a
     point's coordinates, 1 / pixels^2; projection: (4, 4) M_proj; width, height: of the picture in pixels.
-    Minimises half the sum of squared errors times weights plus half that of the coefficients' distances from their
-    prior times its precision, from the pose of the prior's face (`solve_pnp`), by Gauss-Newton with Marquardt's
-    damping, in float64.
-
-    Differentiable by points, weights and the prior: a last Gauss-Newton step from the solution, which has no length,
-    has their derivatives (implicit function theorem; without the Hessian's part in the residuals, so the derivative is
-    exact where points fit, and near it elsewhere).
-    Raises InputError as `solve_pnp` does.
+    Minimises half the sum of squared errors times weights plus half that of the coefficients, which in the training
+    shapes have a deviation of 1, from the mean face's pose (`solve_pnp`), by Gauss-Newton with Marquardt's damping, in
+    float64. Without derivatives. Raises InputError as `solve_pnp` does.
     """
     problem = make_problem(space, vertices, points, weights, projection, width, height)
-    prior = Prior(prior.mean.double(), prior.precision.double())
-    constant = problem._replace(points=problem.points.detach(), weights=problem.weights.detach())
-    fixed = Prior(*(part.detach() for part in prior))
-    with torch.no_grad():
-        start = problem.mean + torch.einsum("bk,knx->bnx", fixed.mean, problem.basis)
-        R_t = solve_pnp(start, points.detach().double(), projection, width, height, constant.weights)
-        state = descend(constant, fixed, fixed.mean, R_t, iterations)
-        curvature, slopes = hessian(constant, fixed, state)
-    step = -torch.linalg.solve(curvature, gradient(problem, prior, state, slopes)[..., None])[..., 0]
-    turn = torch.einsum("bk,kij->bij", step[:, :3], TURNS.to(step))
-    R, t = state.R + state.R @ turn, state.t + step[:, 3:6]
-    bottom = torch.cat([t, torch.ones_like(t[:, :1])], dim=1)
-    R_t = torch.cat([torch.nn.functional.pad(R, (0, 1)), bottom[:, None]], dim=1)
-    return Fit(state.c + step[:, 6:], R_t)
+    start = problem.mean.expand(len(points), -1, -1)
+    R_t = solve_pnp(start, points.double(), projection, width, height, weights.double())
+    state = look(problem, start.new_zeros(len(points), len(problem.basis)), R_t[:, :3, :3], R_t[:, 3, :3])
+    state = descend(problem, state, iterations)
+    R_t[:, :3, :3], R_t[:, 3, :3] = state.R, state.t
+    return Fit(state.c, R_t)
 
 
 def make_problem(
@@ -154,17 +133,18 @@ def make_problem(
     return Problem(scaled, weights.double() * camera.scale**2, mean, basis, camera.K)
 
 
-def descend(problem: Problem, prior: Prior, c: torch.Tensor, R_t: torch.Tensor, iterations: int) -> State:
-    """The state of least cost, each image damped by itself, from coefficients and a pose."""
-    state = look(problem, prior, c, R_t[:, :3, :3], R_t[:, 3, :3])
+def descend(problem: Problem, state: State, iterations: int) -> State:
+    """The state of least cost that a state leads to, each image damped by itself."""
     damping = torch.zeros_like(state.cost)
     for _ in range(iterations):
-        curvature, slopes = hessian(problem, prior, state)
+        curvature, slope = derivatives(problem, state)
+        curvature.diagonal(dim1=1, dim2=2)[:, 6:] += 1
+        slope[:, 6:] += state.c
         diagonal = curvature.diagonal(dim1=1, dim2=2)
         diagonal += diagonal * damping[:, None]
-        step = -torch.linalg.solve(curvature, gradient(problem, prior, state, slopes)[..., None])[..., 0]
+        step = -torch.linalg.solve(curvature, slope[..., None])[..., 0]
         turn = torch.linalg.matrix_exp(torch.einsum("bk,kij->bij", step[:, :3], TURNS.to(step)))
-        trial = look(problem, prior, state.c + step[:, 6:], state.R @ turn, state.t + step[:, 3:6])
+        trial = look(problem, state.c + step[:, 6:], state.R @ turn, state.t + step[:, 3:6])
         better = trial.cost <= state.cost
         left = torch.where(better, state.cost - trial.cost, torch.inf) / state.cost.clamp(min=1e-12)
         damping = torch.where(better, damping / 10, (damping * 10).clamp(min=FIRST_DAMPING))
@@ -175,13 +155,13 @@ def descend(problem: Problem, prior: Prior, c: torch.Tensor, R_t: torch.Tensor, 
     return state
 
 
-def look(problem: Problem, prior: Prior, c: torch.Tensor, R: torch.Tensor, t: torch.Tensor) -> State:
+def look(problem: Problem, c: torch.Tensor, R: torch.Tensor, t: torch.Tensor) -> State:
     """What is seen of a face with coefficients c under the pose R, t; infinite cost where a point is behind."""
     turned = (problem.mean + torch.einsum("bk,knx->bnx", c, problem.basis)) @ R
     seen = (turned + t[:, None]) @ problem.camera
     errors = seen[..., :2] / seen[..., 2:] - problem.points
-    cost = (problem.weights * (errors**2).sum(dim=2)).sum(dim=1) + (prior.precision * (c - prior.mean) ** 2).sum(dim=1)
-    return State(c, R, t, turned, seen, errors, torch.where(seen[..., 2].amin(dim=1) > 0, cost / 2, torch.inf))
+    cost = ((problem.weights * (errors**2).sum(dim=2)).sum(dim=1) + (c**2).sum(dim=1)) / 2
+    return State(c, R, t, turned, seen, errors, torch.where(seen[..., 2].amin(dim=1) > 0, cost, torch.inf))
 
 
 def image_slopes(problem: Problem, state: State) -> torch.Tensor:
@@ -199,21 +179,12 @@ def image_slopes(problem: Problem, state: State) -> torch.Tensor:
     return torch.cat([by_turn, by_place, by_shape], dim=3).flatten(1, 2)
 
 
-def hessian(problem: Problem, prior: Prior, state: State) -> tuple[torch.Tensor, torch.Tensor]:
-    """(B, 6 + K, 6 + K) Gauss and Newton's second derivative of the cost, and `image_slopes`."""
+def derivatives(problem: Problem, state: State) -> tuple[torch.Tensor, torch.Tensor]:
+    """Gauss and Newton's second derivative (B, 6 + K, 6 + K) and the first (B, 6 + K) of the points' part of the cost,
+    by a turn, a shift and the coefficients."""
     slopes = image_slopes(problem, state)
     weighted = slopes * problem.weights.repeat_interleave(2, dim=1)[..., None]
-    curvature = weighted.mT @ slopes
-    curvature.diagonal(dim1=1, dim2=2)[:, 6:] += prior.precision
-    return curvature, slopes
-
-
-def gradient(problem: Problem, prior: Prior, state: State, slopes: torch.Tensor) -> torch.Tensor:
-    """(B, 6 + K) derivative of the cost by a turn, a shift and the coefficients."""
-    errors = state.seen[..., :2] / state.seen[..., 2:] - problem.points
-    pulls = (errors * problem.weights[..., None]).flatten(1)
-    by_prior = prior.precision * (state.c - prior.mean)
-    return (slopes.mT @ pulls[..., None])[..., 0] + torch.nn.functional.pad(by_prior, (6, 0))
+    return weighted.mT @ slopes, (weighted.mT @ state.errors.flatten(1)[..., None])[..., 0]
 
 
 class Evidence(NamedTuple):
@@ -224,6 +195,7 @@ class Evidence(NamedTuple):
     vector: torch.Tensor
 
 
+@torch.no_grad()
 def point_evidence(
     space: FaceSpace,
     vertices: torch.Tensor,
@@ -234,14 +206,12 @@ def point_evidence(
     width: int,
     height: int,
 ) -> Evidence:
-    """The evidence of the points that `fit_shape` was given, without its prior, in float64."""
+    """The evidence of the points that `fit_shape` was given, in float64."""
     problem = make_problem(space, vertices, points, weights, projection, width, height)
-    nothing = Prior(torch.zeros_like(fit.coefficients), torch.zeros_like(fit.coefficients))
-    state = look(problem, nothing, fit.coefficients, fit.R_t[:, :3, :3], fit.R_t[:, 3, :3])
-    curvature, slopes = hessian(problem, nothing, state)
-    slope = gradient(problem, nothing, state, slopes)[..., None]
+    state = look(problem, fit.coefficients, fit.R_t[:, :3, :3], fit.R_t[:, 3, :3])
+    curvature, slope = derivatives(problem, state)
     # the pose follows the coefficients: Schur's complement
-    follows = torch.linalg.solve(curvature[:, :6, :6], torch.cat([curvature[:, :6, 6:], slope[:, :6]], dim=2))
+    follows = torch.linalg.solve(curvature[:, :6, :6], torch.cat([curvature[:, :6, 6:], slope[:, :6, None]], dim=2))
     information = curvature[:, 6:, 6:] - curvature[:, 6:, :6] @ follows[..., :-1]
-    slope = slope[:, 6:] - curvature[:, 6:, :6] @ follows[..., -1:]
+    slope = slope[:, 6:, None] - curvature[:, 6:, :6] @ follows[..., -1:]
     return Evidence(information, (information @ fit.coefficients[..., None] - slope)[..., 0])
