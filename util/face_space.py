@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from util.errors import InputError
-from util.pnp import TURNS, intrinsics, solve_pnp
+from util.pnp import TURNS, check_shapes, intrinsics, solve_pnp
 from util.statistics import LabelStatistics
 
 # Marquardt's damping where a step did not help, in shares of the Hessian's diagonal.
@@ -37,17 +37,19 @@ def face_space(statistics: LabelStatistics, components: int) -> FaceSpace:
 
     Shapes are verts_mean + z @ verts_basis with uncorrelated z of deviation 1. Their part along the mean face is their
     size; the rest, over a size that is nearly 1, has the components of what z @ verts_basis is without that part.
-    Raises InputError where there is less than one component.
+    Raises InputError where less than one component is wanted, or there is none.
     """
     if components < 1:
         raise InputError(f"--shape_components: wanted 1 or more, got {components}")
     mean = statistics.verts_mean.astype(np.float64)
-    rows = statistics.verts_basis.reshape(len(statistics.verts_basis), -1).astype(np.float64)
+    rows = statistics.verts_basis.reshape(-1, mean.size).astype(np.float64)
     sizes = rows @ mean.ravel() / (mean**2).sum()
     left, lengths, right = np.linalg.svd(rows - np.outer(sizes, mean), full_matrices=False)
     # one direction fewer than rows, where the size could be told from them
-    count = min(components, int((lengths > 1e-6 * lengths[0]).sum()))
-    moves = statistics.expression_basis.reshape(len(statistics.expression_basis), -1).astype(np.float64)
+    count = min(components, int((lengths > 1e-6 * np.linalg.norm(rows)).sum()))
+    if not count:
+        raise InputError("training shapes: wanted such as differ in more than their size, got none")
+    moves = statistics.expression_basis.reshape(-1, mean.size).astype(np.float64)
     moves = moves @ right[:count].T / lengths[:count]
     arrays = (
         mean,
@@ -106,7 +108,8 @@ def fit_shape(
     point's coordinates, 1 / pixels^2; projection: (4, 4) M_proj; width, height: of the picture in pixels.
     Minimises half the sum of squared errors times weights plus half that of the coefficients, which in the training
     shapes have a deviation of 1, from the mean face's pose (`solve_pnp`), by Gauss-Newton with Marquardt's damping, in
-    float64. Without derivatives. Raises InputError as `solve_pnp` does.
+    float64. Points of weight 0 are left out, whatever their numbers. Without derivatives. Raises InputError as
+    `solve_pnp` does.
     """
     problem = make_problem(space, vertices, points, weights, projection, width, height)
     start = problem.mean.expand(len(points), -1, -1)
@@ -126,10 +129,12 @@ def make_problem(
     width: int,
     height: int,
 ) -> Problem:
-    """The problem of `fit_shape`, in float64."""
-    camera = intrinsics(projection.detach().double(), width, height)
-    scaled = (points.double() - camera.center) / camera.scale
+    """The problem of `fit_shape`, in float64; points that are left out lie in the camera's center."""
     mean, basis = space.mean[vertices].double(), space.basis[:, vertices].double()
+    check_shapes(mean.expand(len(points), -1, -1), points, projection, weights)
+    camera = intrinsics(projection.detach().double(), width, height)
+    used = weights != 0
+    scaled = torch.where(used[..., None], (points.double() - camera.center) / camera.scale, 0)
     return Problem(scaled, weights.double() * camera.scale**2, mean, basis, camera.K)
 
 
@@ -146,7 +151,8 @@ def descend(problem: Problem, state: State, iterations: int) -> State:
         turn = torch.linalg.matrix_exp(torch.einsum("bk,kij->bij", step[:, :3], TURNS.to(step)))
         trial = look(problem, state.c + step[:, 6:], state.R @ turn, state.t + step[:, 3:6])
         better = trial.cost <= state.cost
-        left = torch.where(better, state.cost - trial.cost, torch.inf) / state.cost.clamp(min=1e-12)
+        # where the step is worse by so little, that is rounding
+        left = (state.cost - trial.cost).abs() / state.cost.clamp(min=1e-12)
         damping = torch.where(better, damping / 10, (damping * 10).clamp(min=FIRST_DAMPING))
         pairs = zip(trial, state, strict=True)
         state = State(*(torch.where(better.view(-1, *[1] * (new.dim() - 1)), new, old) for new, old in pairs))
@@ -156,12 +162,14 @@ def descend(problem: Problem, state: State, iterations: int) -> State:
 
 
 def look(problem: Problem, c: torch.Tensor, R: torch.Tensor, t: torch.Tensor) -> State:
-    """What is seen of a face with coefficients c under the pose R, t; infinite cost where a point is behind."""
+    """What is seen of a face with coefficients c under the pose R, t; infinite cost where a point that counts is behind
+    the camera."""
     turned = (problem.mean + torch.einsum("bk,knx->bnx", c, problem.basis)) @ R
     seen = (turned + t[:, None]) @ problem.camera
     errors = seen[..., :2] / seen[..., 2:] - problem.points
     cost = ((problem.weights * (errors**2).sum(dim=2)).sum(dim=1) + (c**2).sum(dim=1)) / 2
-    return State(c, R, t, turned, seen, errors, torch.where(seen[..., 2].amin(dim=1) > 0, cost, torch.inf))
+    nearest = torch.where(problem.weights > 0, seen[..., 2], torch.inf).amin(dim=1)
+    return State(c, R, t, turned, seen, errors, torch.where(nearest > 0, cost, torch.inf))
 
 
 def image_slopes(problem: Problem, state: State) -> torch.Tensor:

@@ -327,4 +327,8 @@ def test_configs_are_the_presets(path):
     first, command = path.read_text().splitlines()[:2]
     assert first.startswith("# ")
     assert command == f"#   python step02_train.py --config configs/{path.name} --data_root DIR --name run01"
-    assert BASED_ON in path.read_text() or path.stem in ("dual_resnet_published", "jmlr_published")
+    assert BASED_ON in path.read_text() or path.stem in (
+        "dual_resnet_published",
+        "jmlr_published",
+        "perspective_standard",
+    )
