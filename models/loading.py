@@ -43,6 +43,10 @@ class TrainedRun:
     def check_fits(self, root: Path, topology: Topology, projection: np.ndarray) -> None:
         """Raises InputError where a data root has other meshes, or another camera, than the run was trained with."""
         check_same_topology(self.topology, topology, (f"checkpoint {self.path}", f"data root {root}"))
+        self.check_camera(root, projection)
+
+    def check_camera(self, root: Path, projection: np.ndarray) -> None:
+        """Raises InputError where a data root has another camera than the run was trained with."""
         # the matrices come from text with nine digits
         if not np.allclose(self.projection, projection, rtol=1e-6):
             raise InputError(
