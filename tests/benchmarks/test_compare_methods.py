@@ -7,7 +7,6 @@ import sys
 
 import numpy as np
 import pytest
-import torch
 
 from benchmarks import compare_methods
 from options.preparation_options import parse_preparation_options
@@ -25,6 +24,19 @@ def call_here(script, arguments):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", [script, *map(str, arguments)])
         importlib.import_module(script.removesuffix(".py")).main()
+
+
+def call_until_the_last(script, arguments):
+    """The same, but for the last training, at which somebody gets impatient."""
+    if "perspective_f1" in arguments:
+        raise KeyboardInterrupt
+    call_here(script, arguments)
+
+
+def times(work_dir):
+    """When the last checkpoint of each run was written."""
+    paths = sorted(work_dir.glob("checkpoints/*/latest.pt"))
+    return {path.parent.name: path.stat().st_mtime_ns for path in paths}
 
 
 @pytest.fixture
@@ -46,10 +58,20 @@ def second_root(tmp_path, monkeypatch):
     return tmp_path / "second"
 
 
-def test_methods_are_trained_once_and_compared(work_dir, second_root, run_script):
+def test_methods_are_trained_once_and_compared(work_dir, second_root, run_script, monkeypatch):
     told = ["--work_dir", work_dir, "--second_root", second_root, *TINY.split()]
+    monkeypatch.setattr(compare_methods, "call", call_until_the_last)
+    status, text = run_script(compare_methods, *told)
+    assert (status, "interrupted" in text) == (1, True)
+    assert not (work_dir / "comparison.json").exists()
+    cut_short = times(work_dir)
+    assert list(cut_short) == ["dual_resnet_images_f0", "perspective_f0"]
+    monkeypatch.setattr(compare_methods, "call", call_here)
     status, text = run_script(compare_methods, *told)
     assert status == 0, text
+    trained = times(work_dir)
+    assert trained.items() > cut_short.items()
+
     content = json.loads((work_dir / "comparison.json").read_text())
     assert sorted(content["runs"]) == ["dual_resnet_images_f0", "perspective_f0", "perspective_f1"]
     assert content["runs"]["perspective_f1"]["cache_dir"] == str(work_dir / "cache_f1")
@@ -73,12 +95,9 @@ def test_methods_are_trained_once_and_compared(work_dir, second_root, run_script
     assert all_folds["minutes"] > one["minutes"] > 0
     assert (work_dir / "comparison.md").read_text() in text
 
-    paths = sorted(work_dir.glob("checkpoints/*/latest.pt"))
-    before = [path.stat().st_mtime_ns for path in paths]
-    assert len(before) == 3
     status, text = run_script(compare_methods, *told)
     assert status == 0, text
-    assert [path.stat().st_mtime_ns for path in paths] == before
+    assert times(work_dir) == trained
     assert "step0" not in text
     again = json.loads((work_dir / "comparison.json").read_text())["rows"]
     assert [row["heldout"] for row in again] == [row["heldout"] for row in content["rows"]]
@@ -86,32 +105,6 @@ def test_methods_are_trained_once_and_compared(work_dir, second_root, run_script
     status, text = run_script(compare_methods, *told, "--img_size", 48)
     assert status == 1
     assert "was trained with --img_size 32 (now 48)" in text
-
-
-def test_a_training_that_was_cut_short_goes_on(work_dir, run_script, monkeypatch):
-    told = ["--work_dir", work_dir, *TINY.split(), "--methods", "direct", "--epochs", 2]
-
-    def call_short(script, arguments):
-        """A training that ends after its first epoch, as if told to stop."""
-        call_here(script, arguments)
-        if script == "step02_train.py":
-            path = work_dir / "checkpoints" / "direct_f0" / "latest.pt"
-            torch.save({**torch.load(path, weights_only=True), "epoch": 1}, path)
-
-    monkeypatch.setattr(compare_methods, "call", call_short)
-    status, text = run_script(compare_methods, *told)
-    assert (status, "was stopped before its last epoch" in text) == (1, True)
-    assert not (work_dir / "comparison.json").exists()
-    commands = []
-
-    def call_and_tell(script, arguments):
-        commands.append((script, "--resume" in arguments))
-        call_here(script, arguments)
-
-    monkeypatch.setattr(compare_methods, "call", call_and_tell)
-    status, text = run_script(compare_methods, *told)
-    assert status == 0, text
-    assert commands == [("step02_train.py", True)]
 
 
 def test_every_method_is_told_what_step02_understands(tmp_path, monkeypatch):
@@ -126,10 +119,14 @@ def test_every_method_is_told_what_step02_understands(tmp_path, monkeypatch):
     assert [(one.cache_dir.name, one.fold) for one in caches] == [(f"cache_f{fold}", fold) for fold in range(5)]
     for name in options.methods:
         commands.clear()
-        with pytest.raises(InputError, match=f"{name}_f0 was stopped"):
-            compare_methods.train(options, name, 0)
-        ((script, arguments),) = commands
-        parsed, _ = parse_train_options(arguments)
+        for start in range(2):
+            # nobody trains here
+            with pytest.raises(InputError, match=f"{name}_f0 was stopped"):
+                compare_methods.train(options, name, 0)
+            script, arguments = commands[-1]
+            parsed, _ = parse_train_options(arguments)
+            assert parsed.resume == bool(start)
+            (tmp_path / "checkpoints" / f"{name}_f0").mkdir(parents=True, exist_ok=True)
         assert (script, parsed.name, parsed.img_size, parsed.epochs) == ("step02_train.py", f"{name}_f0", 112, 4)
         # sets of three pictures
         assert parsed.batch_size == (30 if name == "multiview" else 32)
