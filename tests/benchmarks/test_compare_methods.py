@@ -3,6 +3,7 @@
 import importlib
 import json
 import shutil
+import signal
 import sys
 
 import numpy as np
@@ -146,3 +147,21 @@ def test_a_step_that_fails_ends_the_comparison(tmp_path, capfd):
     with pytest.raises(InputError, match=r"step01_preparation.py ended with status 2; the same command goes on"):
         compare_methods.call("step01_preparation.py", ["--fold", 7])
     assert "wanted int in 0..4, got 7" in capfd.readouterr().err
+
+
+def test_a_step_that_is_interrupted_may_save(monkeypatch):
+    happened = []
+
+    class Training:
+        def wait(self):
+            happened.append("wait")
+            if len(happened) == 1:
+                raise KeyboardInterrupt
+
+        def send_signal(self, number):
+            happened.append(number)
+
+    monkeypatch.setattr(compare_methods.subprocess, "Popen", lambda command: Training())
+    with pytest.raises(KeyboardInterrupt):
+        compare_methods.call("step02_train.py", [])
+    assert happened == ["wait", signal.SIGTERM, "wait"]
