@@ -20,7 +20,7 @@ from models.backbones import PointLayers, add_encoder_options, encode, resnet
 from models.base_model import DECIMETRES, BaseModel, Batch, Outputs, check_weights, start_output
 from util.camera import project, transform
 from util.evidence import ShapeEvidence
-from util.face_space import FaceSpace, Fit, face_space, fit_shape, point_evidence
+from util.face_space import FaceSpace, face_space, fit_shape, point_evidence
 from util.mesh import Topology
 from util.pnp import solve_pnp
 from util.statistics import LabelStatistics
@@ -50,11 +50,11 @@ STANDARD = {
     "landmark_noise": 0.002,
 }
 # How far points are off before it is learned, in sides of their box: those of the data, and those that are found.
-KNOWN_DEVIATION, FOUND_DEVIATION = 0.005, 0.03
+KNOWN_DEVIATION, FOUND_DEVIATION = 0.003, 0.03
+# Logarithms of the former are so many times what is learned: Adam moves all weights at one speed.
+DEVIATION_SPEED = 5.0
 # No point is taken to be nearer to its place than this, so that none counts for all.
 LEAST_DEVIATION = 0.001
-# The share of training images of which the found points are taken.
-FOUND_SHARE = 0.25
 # An image of a larger score, in decimetres, teaches nothing: its points are not found yet.
 LARGEST_SCORE = 3.0
 # In the challenge's score the error of the shape counts so many times.
@@ -64,9 +64,10 @@ SHAPE_FACTOR = 10.0
 class PerspectiveModel(BaseModel):
     """One encoder on the face, and linear layers on its features.
 
-    Outputs: "verts" (B, N, 3) metres and "R_t" (B, 4, 4), from the known points, or from the found ones for images
-    whose points are not known; "found_points" (B, 68, 2), from -1 to 1 across the window; "found_deviations" and
-    "known_deviations" (B, 68), in sides of the points' box; and what `shape_evidence` tells.
+    Outputs: "verts" (B, N, 3) metres and "R_t" (B, 4, 4), from the known points; "found_points" (B, 68, 2), from -1 to
+    1 across the window; "known_deviations" and "found_deviations" (B, 68), in sides of the points' box; in training,
+    and where the points of some images are not known, "found_verts" and "found_R_t", from the found points; and, with
+    these names and their prefix, what `shape_evidence` tells.
     """
 
     windows = ("local",)
@@ -99,11 +100,12 @@ class PerspectiveModel(BaseModel):
         self.encoder, features = resnet(backbone, initialisation, pooling)
         self.point_layers = PointLayers(self.encoder.layer4[0].conv1.in_channels, len(self.keypoints))
         components = len(self.space_basis)
-        self.correction_layer = nn.Linear(features + components + 6, components + 1)
+        self.correction_layer, self.found_correction_layer = (
+            nn.Linear(features + components + 6, components + 1) for _ in range(2)
+        )
         self.deviations_layer = nn.Linear(features, len(self.keypoints))
-        for layer in (self.correction_layer, self.deviations_layer):
+        for layer in (self.correction_layer, self.found_correction_layer, self.deviations_layer):
             start_output(layer, "mean")
-        self.size_slope = nn.Parameter(torch.zeros(components))
         self.known_deviations = nn.Parameter(torch.zeros(len(self.keypoints)))
 
     @classmethod
@@ -153,51 +155,52 @@ class PerspectiveModel(BaseModel):
     def forward(self, batch: Batch) -> Outputs:
         maps, features = encode(self.encoder, self.pixels(batch, "local"))
         features = features.float()
-        found_deviations = FOUND_DEVIATION * self.deviations_layer(features).float().exp() + LEAST_DEVIATION
-        known_deviations = KNOWN_DEVIATION * self.known_deviations.exp() + LEAST_DEVIATION
+        known_deviations = KNOWN_DEVIATION * (DEVIATION_SPEED * self.known_deviations).exp() + LEAST_DEVIATION
         outputs = {
             "found_points": self.point_layers(maps),
-            "found_deviations": found_deviations,
-            "known_deviations": known_deviations.expand_as(found_deviations),
+            "found_deviations": FOUND_DEVIATION * self.deviations_layer(features).float().exp() + LEAST_DEVIATION,
+            "known_deviations": known_deviations.expand(len(features), -1),
         }
         # without the half precision that networks compute in
         with torch.autocast(features.device.type, enabled=False):
-            return outputs | self.fit(features, outputs, batch)
+            known = batch["landmarks68"], outputs["known_deviations"]
+            outputs |= self.faces(features, *known, self.correction_layer, batch)
+            if self.training or "landmarks_known" in batch:
+                # Points are to lie where they are seen, and not where they would make up for what else goes wrong.
+                points = self.image_points(outputs["found_points"].detach(), batch, "local")
+                found = points, outputs["found_deviations"].detach()
+                faces = self.faces(features, *found, self.found_correction_layer, batch)
+                outputs |= {f"found_{name}": tensor for name, tensor in faces.items()}
+        return outputs
 
-    def fit(self, features: torch.Tensor, outputs: Outputs, batch: Batch) -> Outputs:
-        """The most probable faces, and what was fitted."""
-        points, deviations = batch["landmarks68"].double(), outputs["known_deviations"]
-        if self.training or "landmarks_known" in batch:
-            known = batch.get("landmarks_known", torch.rand(len(points), device=points.device) > FOUND_SHARE)[:, None]
-            # found points are to lie where they are seen, and not where they would make up for what else is wrong
-            found = self.image_points(outputs["found_points"].detach(), batch, "local")
-            points = torch.where(known[:, :, None], points, found)
-            deviations = torch.where(known, deviations, outputs["found_deviations"].detach())
+    def faces(
+        self,
+        features: torch.Tensor,
+        points: torch.Tensor,
+        deviations: torch.Tensor,
+        correction_layer: nn.Linear,
+        batch: Batch,
+    ) -> Outputs:
+        """The faces "verts" and "R_t" that are seen at points (B, 68, 2), pixels, of deviations (B, 68) in sides of
+        their box, with what `shape_evidence` tells."""
         weights = (deviations * box_side(batch["landmarks68"])) ** -2
-        seen = self.space, self.keypoints, points, weights
-        world = self.projection, *self.image_size
+        seen, world = (self.space, self.keypoints, points, weights), (self.projection, *self.image_size)
         fit = fit_shape(*seen, *world)
         read = torch.cat([features, fit.coefficients.float(), self.whiten_pose({"R_t": fit.R_t.float()})], dim=1)
-        correction, told_size = self.correction_layer(read).split([len(self.space_basis), 1], dim=1)
-        coefficients = fit.coefficients.float() + correction
-        told_size = told_size[:, 0] * self.space_size_slope.norm()
-        size = (1 + coefficients @ self.slope() + told_size)[:, None, None]
+        correction, told_size = correction_layer(read).split([len(self.space_basis), 1], dim=1)
+        coefficients, unit = fit.coefficients.float() + correction, self.space_size_slope.norm()
+        size = 1 + coefficients @ self.space_size_slope + unit * told_size[:, 0]
         shapes = self.space_mean + (coefficients @ self.space_basis.flatten(1)).unflatten(1, self.space_mean.shape)
-        verts = size * shapes
-        return {
-            "verts": verts,
-            "R_t": solve_pnp(verts[:, self.keypoints], points, *world, weights=weights),
-            "points": points,
-            "weights": weights,
-            "fit_coefficients": fit.coefficients,
-            "fit_R_t": fit.R_t,
-            "correction": correction,
-            "told_size": told_size,
-        }
-
-    def slope(self) -> torch.Tensor:
-        """(K,) how sizes go with shapes: the training faces', and what is learned about fitted ones."""
-        return self.space_size_slope + self.size_slope * self.space_size_slope.norm()
+        verts = size[:, None, None] * shapes
+        faces = {"verts": verts, "R_t": solve_pnp(verts[:, self.keypoints], points, *world, weights=weights)}
+        if self.training:
+            return faces
+        # how the size goes with the coefficients, as far as the layer is told of them by the fit
+        slope = self.space_size_slope + unit * correction_layer.weight[-1, features.shape[1] : -6]
+        information, vector = point_evidence(*seen, fit, *world)
+        left = size - 1 - coefficients @ slope
+        evidence = ShapeEvidence(information, vector, correction, left, slope.expand_as(correction))
+        return faces | evidence._asdict()
 
     def losses(self, outputs: Outputs, batch: Batch) -> dict[str, torch.Tensor]:
         seen, _ = project(transform(batch["verts"][:, self.keypoints], batch["R_t"]), self.projection, *self.image_size)
@@ -205,14 +208,18 @@ class PerspectiveModel(BaseModel):
         side = box_side(batch["landmarks68"])
         errors = {"known": batch["landmarks68"] - seen, "found": found - seen}
         losses = {
-            "score": self.score(outputs["verts"], outputs["R_t"], batch),
+            f"{name}score": self.score(outputs[f"{name}verts"], outputs[f"{name}R_t"], batch)
+            for name in ("", "found_")
+            if f"{name}verts" in outputs
+        }
+        losses |= {
             "points": functional.l1_loss(outputs["found_points"], self.across_window(seen, batch, "local")),
             "deviations": sum(
                 gaussian_loss(error / side[:, :, None], outputs[f"{name}_deviations"][:, :, None])
                 for name, error in errors.items()
             ),
         }
-        return {name: self.weights[name] * loss for name, loss in losses.items()}
+        return {name: self.weights[name.removeprefix("found_")] * loss for name, loss in losses.items()}
 
     def score(self, verts: torch.Tensor, R_t: torch.Tensor, batch: Batch) -> torch.Tensor:
         """The challenge's score (util.metrics.score_parts), in decimetres."""
@@ -223,14 +230,17 @@ class PerspectiveModel(BaseModel):
         return scores.clamp(max=LARGEST_SCORE).mean()
 
     def reconstruct(self, outputs: Outputs, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        return outputs["verts"], outputs["R_t"]
+        return tuple(self.known_or_found(name, outputs, batch) for name in ("verts", "R_t"))
 
     def shape_evidence(self, outputs: Outputs, batch: Batch) -> ShapeEvidence:
-        fit = Fit(outputs["fit_coefficients"], outputs["fit_R_t"])
-        seen = self.space, self.keypoints, outputs["points"], outputs["weights"]
-        evidence = point_evidence(*seen, fit, self.projection, *self.image_size)
-        correction = outputs["correction"]
-        return ShapeEvidence(*evidence, correction, outputs["told_size"], self.slope().expand_as(correction))
+        return ShapeEvidence(*(self.known_or_found(name, outputs, batch) for name in ShapeEvidence._fields))
+
+    def known_or_found(self, name: str, outputs: Outputs, batch: Batch) -> torch.Tensor:
+        """An output, from the known points of the images where these are known."""
+        if "landmarks_known" not in batch:
+            return outputs[name]
+        known = batch["landmarks_known"].view(-1, *[1] * (outputs[name].dim() - 1))
+        return torch.where(known, outputs[name], outputs[f"found_{name}"])
 
 
 def box_side(points: torch.Tensor) -> torch.Tensor:
