@@ -114,7 +114,7 @@ def aggregated(candidate: Candidate, options: argparse.Namespace, device: torch.
     run, dataset, loading = candidate.run, candidate.dataset, (options.batch_size, options.num_workers)
     found = predict_all(candidate.model, dataset, device, *loading, candidate.title, team)
     if found is not None:
-        world = run.statistics, run.projection, run.image_size
+        world = run.statistics, run.topology.keypoints, run.projection, run.image_size
         found = aggregate(found, dataset.samples, options.aggregate, *world)
     model = KnownPredictions(team.from_first(found))
     return replace(candidate, model=model, dataset=dataset.without_windows())

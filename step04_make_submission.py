@@ -127,7 +127,7 @@ class Predictor:
         dataset = get_dataset_class(run.options["dataset"])(self.root, images.samples, *look, labelled, **packed)
         loading = self.device, options.batch_size, options.num_workers
         found = predict_all(model, dataset, *loading, title, self.team)
-        world = run.statistics, run.projection, run.image_size
+        world = run.statistics, run.topology.keypoints, run.projection, run.image_size
         return found and aggregate(found, images.samples, options.aggregate, *world)
 
     def labels(self, images: ImageList) -> Chosen:

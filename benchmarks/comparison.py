@@ -123,7 +123,7 @@ def predict_variants(
     model, looks = run.model(), {}
     for flips in {flips for flips, _ in chosen.values()}:
         looks[flips] = predict_images(run, run.flipped(model) if flips else model, images, device, num_workers)
-    world = run.statistics, run.projection, run.image_size
+    world = run.statistics, run.topology.keypoints, run.projection, run.image_size
     return {name: aggregate(looks[flips], images.samples, how, *world) for name, (flips, how) in chosen.items()}
 
 

@@ -42,16 +42,19 @@ def aggregate(
     samples: Sequence[SampleKeys],
     how: str,
     statistics: LabelStatistics,
+    keypoints: np.ndarray,
     projection: np.ndarray,
     image_size: tuple[int, int],
     solve_poses: bool = True,
 ) -> Predictions:
-    """The predictions with aggregated shapes; see `aggregate_shapes`, also for what is raised.
+    """The predictions with aggregated shapes: `joint_shapes` where there is evidence, else `aggregate_shapes`; see
+    there for what is raised.
 
     samples: subject, action and image of each; how: "action", "subject", or "none" for the predictions as they are;
-    projection (4, 4), image_size (width, height): of the camera that all images share.
+    keypoints (68,): their vertices; projection (4, 4), image_size (width, height): of the camera that all images share.
     solve_poses: another shape has another place where it looks the same, so each image gets the pose under which its
-    new shape is seen where its own prediction was; without it, the pose that was predicted stays.
+    new shape is seen where its own prediction was, by the 68 points where evidence comes from them; without it, the
+    pose that was predicted stays. Raises InputError for another `how`.
     """
     if how == "none":
         return predictions
@@ -69,7 +72,10 @@ def aggregate(
             statistics.expression_basis,
         )
     aggregated = replace(predictions, verts=verts)
-    return refit_poses(aggregated, predictions, projection, image_size) if solve_poses else aggregated
+    if not solve_poses:
+        return aggregated
+    vertices = np.arange(verts.shape[1]) if predictions.evidence is None else keypoints
+    return refit_poses(aggregated, predictions, vertices, projection, image_size)
 
 
 def aggregate_shapes(
@@ -156,16 +162,22 @@ def smooth_frames(values: np.ndarray, frames: np.ndarray, weights: np.ndarray) -
 
 
 def refit_poses(
-    aggregated: Predictions, predictions: Predictions, projection: np.ndarray, image_size: tuple[int, int]
+    aggregated: Predictions,
+    predictions: Predictions,
+    vertices: np.ndarray,
+    projection: np.ndarray,
+    image_size: tuple[int, int],
 ) -> Predictions:
-    """The aggregated predictions, with poses under which shapes that are new are seen where the predictions are."""
+    """The aggregated predictions, with poses under which these vertices (n,) of shapes that are new are seen where
+    the predictions' are."""
     R_t = predictions.R_t.copy()
     camera = torch.tensor(projection, dtype=torch.float64)
     changed = np.flatnonzero((aggregated.verts != predictions.verts).any(axis=(1, 2)))
     for rows in tqdm(in_order(changed, POSE_BATCH), desc="poses", unit="batch", leave=False):
-        shapes, old_shapes, old_poses = (
-            torch.from_numpy(array[rows]).double() for array in (aggregated.verts, predictions.verts, predictions.R_t)
+        shapes, old_shapes = (
+            torch.from_numpy(each.verts[rows][:, vertices]).double() for each in (aggregated, predictions)
         )
+        old_poses = torch.from_numpy(predictions.R_t[rows]).double()
         points, _ = project(transform(old_shapes, old_poses), camera, *image_size)
         R_t[rows] = solve_pnp(shapes, points, camera, *image_size).numpy()
     return replace(aggregated, R_t=R_t)

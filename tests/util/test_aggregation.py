@@ -8,6 +8,8 @@ import pytest
 from util.aggregation import FRAME_WIDTH, aggregate, aggregate_shapes, frame_numbers, smooth_frames
 from util.camera import WCPA_PROJECTION, project, transform
 from util.errors import InputError
+from util.evidence import ShapeEvidence, joint_shapes
+from util.face_space import face_space
 from util.pose import pose_from_6dof
 from util.predictions import Predictions
 from util.statistics import LabelStatistics
@@ -121,14 +123,16 @@ def test_expressions_are_smoothed_in_the_order_of_time_and_not_over_gaps():
 def test_one_image_alone_is_unchanged():
     statistics, predictions = told_predictions(MEAN + RANDOM.normal(0, 0.002, (3, 200, 3)))
     samples = [("1", "a", "0"), ("2", "a", "0"), ("2", "b", "0")]
-    found = aggregate(predictions, samples, "action", statistics, WCPA_PROJECTION, IMAGE_SIZE)
+    found = aggregate(predictions, samples, "action", statistics, np.arange(68), WCPA_PROJECTION, IMAGE_SIZE)
     np.testing.assert_array_equal(found.verts, predictions.verts)
     np.testing.assert_array_equal(found.R_t, predictions.R_t)
-    found = aggregate(predictions, samples, "subject", statistics, WCPA_PROJECTION, IMAGE_SIZE)
+    found = aggregate(predictions, samples, "subject", statistics, np.arange(68), WCPA_PROJECTION, IMAGE_SIZE)
     np.testing.assert_array_equal(found.verts[0], predictions.verts[0])
     np.testing.assert_array_equal(found.R_t[0], predictions.R_t[0])
     assert np.abs(found.verts[1] - predictions.verts[1]).max() > 1e-4
-    assert aggregate(predictions, samples, "none", statistics, WCPA_PROJECTION, IMAGE_SIZE) is predictions
+    assert (
+        aggregate(predictions, samples, "none", statistics, np.arange(68), WCPA_PROJECTION, IMAGE_SIZE) is predictions
+    )
 
 
 def told_predictions(verts, confidence=None):
@@ -151,15 +155,71 @@ def test_poses_follow_the_new_shapes():
     R_t[0, 3, :3] *= 1.05
     told = Predictions(large, R_t, np.float32([1e-6, 1]))
     statistics = replace(statistics, expression_basis=EXPRESSION[:0])  # a larger face has a part along any
-    found = aggregate(told, keys(2), "subject", statistics, WCPA_PROJECTION, IMAGE_SIZE)
+    found = aggregate(told, keys(2), "subject", statistics, np.arange(68), WCPA_PROJECTION, IMAGE_SIZE)
     np.testing.assert_allclose(found.verts[0], truth, atol=1e-6)  # the other's share of 5 mm, and float32
     np.testing.assert_allclose(found.R_t, right.R_t, atol=1e-5)  # float32 image points
     seen, wanted = (project(transform(each.verts, each.R_t), WCPA_PROJECTION, *IMAGE_SIZE)[0] for each in (found, told))
     np.testing.assert_allclose(seen, wanted, atol=0.01)  # pixels
-    kept = aggregate(told, keys(2), "subject", statistics, WCPA_PROJECTION, IMAGE_SIZE, solve_poses=False)
+    kept = aggregate(
+        told, keys(2), "subject", statistics, np.arange(68), WCPA_PROJECTION, IMAGE_SIZE, solve_poses=False
+    )
     np.testing.assert_array_equal(kept.verts, found.verts)
     np.testing.assert_array_equal(kept.R_t, told.R_t)
     np.testing.assert_array_equal(found.confidence, told.confidence)
+
+
+def evident_predictions(samples):
+    """Statistics, predictions of drawn shapes, and evidence of coefficients that has nothing to do with them."""
+    random, count = np.random.default_rng(6), len(samples)
+    statistics, predictions = told_predictions(MEAN + random.normal(0, 0.002, (count, 200, 3)))
+    statistics = replace(statistics, verts_basis=np.concatenate([EXPRESSION, IDENTITIES]))
+    factors = random.normal(0, 2, (count, 5, 3))
+    evidence = factors @ factors.transpose(0, 2, 1), (factors @ random.normal(0, 1, (count, 3, 1)))[..., 0]
+    evidence += np.zeros((count, 5)), random.normal(0, 0.03, count), random.normal(0, 0.02, (count, 5))
+    return statistics, replace(predictions, evidence=ShapeEvidence(*map(np.float32, evidence)))
+
+
+@pytest.mark.parametrize(
+    ("how", "groups"),
+    [("action", [[0, 4], [1], [2, 5], [3, 6]]), ("subject", [[0, 2, 4, 5], [1], [3, 6]])],
+)
+def test_evidence_makes_the_shapes_where_a_model_tells_it(how, groups):
+    """In the list's order, of each group by itself; each image gets the pose under which it looks as predicted."""
+    pairs = [("1", "a"), ("2", "a"), ("1", "b"), ("01", "a"), ("1", "a"), ("1", "b"), ("01", "a")]
+    samples = [(*pair, str(number)) for number, pair in enumerate(pairs)]
+    statistics, predictions = evident_predictions(samples)
+    world = statistics, np.arange(68), WCPA_PROJECTION, IMAGE_SIZE
+    found = aggregate(predictions, samples, how, *world)
+    space = face_space(statistics, 5)
+    for rows in groups:
+        # rounded to float32 of 0.1 m, and sums in another order
+        np.testing.assert_allclose(found.verts[rows], joint_shapes(predictions.evidence, rows, space), atol=2e-8)
+    assert found.verts.dtype == np.float32
+    kept = aggregate(predictions, samples, how, *world, solve_poses=False)
+    np.testing.assert_array_equal(kept.verts, found.verts)
+    np.testing.assert_array_equal(kept.R_t, predictions.R_t)
+    order = [3, 6, 0, 2, 5, 1, 4]
+    shuffled = replace(predictions, evidence=ShapeEvidence(*(array[order] for array in predictions.evidence)))
+    again = aggregate(shuffled, [samples[place] for place in order], how, *world, solve_poses=False)
+    np.testing.assert_allclose(again.verts, found.verts[order], atol=2e-8)
+    points = [
+        project(transform(each.verts, each.R_t), WCPA_PROJECTION, *IMAGE_SIZE)[0] for each in (predictions, found, kept)
+    ]
+    # the image moves less than under the poses that were predicted
+    off = [np.square(each - points[0])[:, :68].sum(axis=2).mean(axis=1) for each in points[1:]]
+    assert (off[0] < off[1]).all()
+    assert aggregate(predictions, samples, "none", *world) is predictions
+
+
+def test_evidence_and_not_what_was_predicted_makes_the_shapes():
+    samples = keys(3)
+    statistics, predictions = evident_predictions(samples)
+    world = statistics, np.arange(68), WCPA_PROJECTION, IMAGE_SIZE
+    other = replace(predictions, verts=predictions.verts + np.float32(0.001), confidence=np.float32([1, 2, 3]))
+    shapes = [aggregate(each, samples, "action", *world, solve_poses=False).verts for each in (predictions, other)]
+    np.testing.assert_array_equal(*shapes)
+    without = aggregate(replace(predictions, evidence=None), samples, "action", *world, solve_poses=False)
+    assert np.abs(without.verts - shapes[0]).max() > 1e-3
 
 
 @pytest.mark.parametrize(
@@ -178,13 +238,20 @@ def test_frame_numbers(images, wanted):
 
 
 @pytest.mark.parametrize(
-    ("how", "confidence", "message"),
+    ("confidence", "message"),
     [
-        ("set", [1, 1], "aggregate: wanted none, subject, action, got 'set'"),
-        ("action", [1, 0], "confidence: wanted finite numbers above 0, got 0.0..1.0"),
-        ("action", [np.nan, 1], "confidence: wanted finite numbers above 0, got nan..nan"),
+        ([1, 0], "confidence: wanted finite numbers above 0, got 0.0..1.0"),
+        ([np.nan, 1], "confidence: wanted finite numbers above 0, got nan..nan"),
     ],
 )
-def test_mistakes_are_told(how, confidence, message):
+def test_mistakes_are_told(confidence, message):
     with pytest.raises(InputError, match=message):
-        shapes_of(np.stack([MEAN, MEAN]), keys(2), how, np.float64(confidence))
+        shapes_of(np.stack([MEAN, MEAN]), keys(2), "action", np.float64(confidence))
+
+
+def test_another_way_is_told():
+    for evidence in (True, False):
+        statistics, predictions = evident_predictions(keys(2))
+        predictions = predictions if evidence else replace(predictions, evidence=None)
+        with pytest.raises(InputError, match="aggregate: wanted none, subject, action, got 'set'"):
+            aggregate(predictions, keys(2), "set", statistics, np.arange(68), WCPA_PROJECTION, IMAGE_SIZE)

@@ -8,6 +8,7 @@ from data.wcpa_dataset import WcpaDataset
 from models.base_model import BaseModel
 from models.known import KnownPredictions
 from util.evaluation import evaluation_of, score_share
+from util.evidence import ShapeEvidence
 from util.loader import in_order
 from util.predictions import Predictions, predict_all
 
@@ -40,6 +41,15 @@ class Counting(BaseModel):
         return 1.0 + outputs["index"]
 
 
+class Telling(Counting):
+    """Has evidence: all numbers of an item are its index, but of float64."""
+
+    def shape_evidence(self, outputs, batch):
+        index = outputs["index"].double()
+        parts = index[:, None, None].expand(-1, 4, 4), *[index[:, None].expand(-1, 4)] * 2
+        return ShapeEvidence(*parts, index, index[:, None].expand(-1, 4))
+
+
 def make(root, dataset_class=WcpaDataset):
     return dataset_class(root, root.samples("train"), root.topology(), (), 32, labelled=True)
 
@@ -53,7 +63,19 @@ def test_predictions_are_in_the_order_of_the_data_set(wcpa_root, dataset_class):
         np.testing.assert_array_equal(found.verts[index], label["verts"] + np.float32(0.01) * np.float32(index))
         np.testing.assert_array_equal(found.R_t[index], label["R_t"])
     np.testing.assert_array_equal(found.confidence, 1 + np.arange(len(dataset)))
-    assert {array.dtype for array in vars(found).values()} == {np.dtype(np.float32)}
+    assert found.evidence is None
+    assert {array.dtype for array in (found.verts, found.R_t, found.confidence)} == {np.dtype(np.float32)}
+
+
+@pytest.mark.parametrize("dataset_class", [WcpaDataset, Shuffled])
+def test_evidence_is_in_the_order_of_the_data_set(wcpa_root, dataset_class):
+    dataset = make(wcpa_root, dataset_class)
+    found = predict_all(Telling(), dataset, CPU, 3, 0)
+    count = len(dataset)
+    for array, shape in zip(found.evidence, ((4, 4), (4,), (4,), (), (4,)), strict=True):
+        wanted = np.arange(count, dtype=np.float32).reshape(count, *[1] * len(shape))
+        np.testing.assert_array_equal(array, np.broadcast_to(wanted, (count, *shape)), strict=True)
+    np.testing.assert_array_equal(found.confidence, 1 + np.arange(count))
 
 
 @pytest.mark.parametrize("dataset_class", [WcpaDataset, Shuffled])
