@@ -17,10 +17,10 @@ from util.pose import pose_from_6dof
 from util.predictions import Predictions
 from util.statistics import LabelStatistics
 
-NUM_VERTICES, COMPONENTS, IMAGE_SIZE, BATCH, SIZE = 80, 9, (96, 96), 3, 64
+NUM_VERTICES, COMPONENTS, IMAGE_SIZE, BATCH, SIZE = 80, 10, (96, 96), 3, 64
 RANDOM = np.random.default_rng(3)
 MEAN = RANDOM.normal(0, 0.05, (NUM_VERTICES, 3)).astype(np.float32)
-BASIS = RANDOM.normal(0, 0.003, (COMPONENTS + 1, NUM_VERTICES, 3)).astype(np.float32)
+BASIS = RANDOM.normal(0, 0.003, (COMPONENTS, NUM_VERTICES, 3)).astype(np.float32)
 FACES = LabelStatistics(
     STATISTICS.six_mean,
     STATISTICS.six_std,
@@ -152,16 +152,14 @@ def test_unknown_points_are_the_models_own(model, batch):
     model.eval()
     batch["landmarks_known"] = torch.tensor([True, False, True])
     with torch.no_grad():
-        before = model(batch)
+        before = model.reconstruct(model(batch), batch)
         batch["landmarks68"][1] = batch["landmarks68"][1].flip(0)
-        after = model(batch)
+        after = model.reconstruct(model(batch), batch)
         batch["landmarks68"][0] = batch["landmarks68"][0].flip(0)
-        broken = model(batch)
-    for before, after, broken in zip(
-        *(model.reconstruct(each, batch) for each in (before, after, broken)), strict=True
-    ):
-        torch.testing.assert_close(before, after)
-        assert [torch.allclose(*pair) for pair in zip(before, broken, strict=True)] == [False, True, True]
+        broken = model.reconstruct(model(batch), batch)
+    for first, second, third in zip(before, after, broken, strict=True):
+        torch.testing.assert_close(first, second)
+        assert [torch.allclose(*pair) for pair in zip(first, third, strict=True)] == [False, True, True]
 
 
 def test_evidence_of_one_image_is_its_prediction(model, batch):
