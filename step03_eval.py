@@ -112,7 +112,7 @@ def open_candidate(
 def aggregated(candidate: Candidate, options: argparse.Namespace, device: torch.device, team: Team) -> Candidate:
     """The candidate with predictions for sets of images in place of its model."""
     run, dataset, loading = candidate.run, candidate.dataset, (options.batch_size, options.num_workers)
-    found = predict_all(candidate.model, dataset, device, *loading, candidate.title, team)
+    found = predict_all(candidate.model, dataset, device, *loading, candidate.title, team, with_evidence=True)
     if found is not None:
         world = run.statistics, run.topology.keypoints, run.projection, run.image_size
         found = aggregate(found, dataset.samples, options.aggregate, *world)

@@ -59,7 +59,7 @@ def make_submission(options: argparse.Namespace, team: Team) -> None:
     check_form(submission, root.example_submission())
 
     cache = read_cache(options.cache_dir, root) if options.data == "packed" or options.combine == "stack" else None
-    predictor = Predictor(options, root, cache, device, team)
+    predictor = ListPredictor(options, root, cache, device, team)
     test_images = images_to_submit(options, root, cache, samples)
     weights = weights_of(options, runs, team)
     if options.combine == "stack":
@@ -96,7 +96,7 @@ class ImageList:
 
 
 @dataclass(frozen=True)
-class Predictor:
+class ListPredictor:
     """Predicts lists of a data root's images with one run after the other, as the options say."""
 
     options: argparse.Namespace
@@ -126,7 +126,7 @@ class Predictor:
         labelled = images.split in ("train", "val")
         dataset = get_dataset_class(run.options["dataset"])(self.root, images.samples, *look, labelled, **packed)
         loading = self.device, options.batch_size, options.num_workers
-        found = predict_all(model, dataset, *loading, title, self.team)
+        found = predict_all(model, dataset, *loading, title, self.team, with_evidence=options.aggregate != "none")
         world = run.statistics, run.topology.keypoints, run.projection, run.image_size
         return found and aggregate(found, images.samples, options.aggregate, *world)
 
@@ -162,7 +162,7 @@ def weights_of(options: argparse.Namespace, runs: Sequence[TrainedRun], team: Te
 
 
 def combine(
-    predictor: Predictor, runs: Sequence[TrainedRun], weights: Sequence[float], images: ImageList
+    predictor: ListPredictor, runs: Sequence[TrainedRun], weights: Sequence[float], images: ImageList
 ) -> Predictions | None:
     """The weighted mean of the runs' predictions on the first rank, None on the others. One run's are as they are."""
     if len(runs) == 1:
@@ -195,7 +195,7 @@ def images_of_folds(root: WcpaRoot, cache: Cache, methods: Sequence[Sequence[Tra
 
 
 def stack(
-    predictor: Predictor, runs: Sequence[TrainedRun], weights: Sequence[float], test_images: ImageList
+    predictor: ListPredictor, runs: Sequence[TrainedRun], weights: Sequence[float], test_images: ImageList
 ) -> Predictions | None:
     """The weighted mean of the runs' predictions, corrected by a second level (util/stacking.py), on the first rank;
     None on the others. Prints how good each method, the mean and its correction are on images kept from the runs."""

@@ -66,7 +66,7 @@ METHODS = {
     "dual_resnet_images": "--model dual_resnet --no-read_landmarks",
     "dual_resnet_published": "--model dual_resnet --preset published",
     "jmlr": "--model jmlr",
-    "multiview": "--model multiview --dataset multiview",
+    "multiview": "--model multiview",
     "perspective": "--model perspective",
 }
 # What the names do not say.

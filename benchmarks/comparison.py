@@ -112,7 +112,8 @@ def predict_images(
     run: TrainedRun, model: BaseModel | FlipTest, images: LabelledImages, device: torch.device, num_workers: int
 ) -> Predictions:
     title = f"{run.name}, {images.root.root.name}"
-    return predict_all(model.to(device), images.dataset(run, model.windows), device, BATCH_SIZE, num_workers, title)
+    loading = images.dataset(run, model.windows), device, BATCH_SIZE, num_workers
+    return predict_all(model.to(device), *loading, title, with_evidence=True)
 
 
 def predict_variants(

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from data.wcpa_dataset import WcpaDataset
 from util.errors import InputError
-from util.landmarks import NUM_VIEWS, nose_offset
+from util.landmarks import NUM_VIEWS, nose_offset, view_at
 
 
 class MultiviewDataset(WcpaDataset):
@@ -20,7 +20,7 @@ class MultiviewDataset(WcpaDataset):
 
     Views are told by the 68 points, which test images have, too: the images of one subject and action in the order of
     their yaw are cut into three equal runs, and a set takes one of each. Each image is in one set an epoch; where the
-    runs are not of one length, the last set has one view or two. In training it is drawn anew each epoch which images
+    runs are not of one length, the last sets have one view or two. In training it is drawn anew each epoch which images
     go together, from the seed and the epoch alone; elsewhere they are the same always.
 
     arguments: as WcpaDataset's
@@ -40,14 +40,19 @@ class MultiviewDataset(WcpaDataset):
 
     def runs_by_yaw(self) -> list[list[np.ndarray]]:
         """Of each subject and action the indices of its left, its frontal and its right images, each by yaw. Of 3 k + 1
-        images the one more is a frontal one, of 3 k + 2 they are a left and a right one."""
+        images the one more is a frontal one, of 3 k + 2 they are a left and a right one. Where there are fewer than
+        three, each is what it looks like."""
         groups: dict[tuple[str, str], list[int]] = {}
         for index, sample in enumerate(self.samples):
             groups.setdefault((sample.subject, sample.action), []).append(index)
         numbers = tqdm(range(len(self)), desc="views", unit="image", leave=False)
         offsets = np.array([nose_offset(self.label(index)["landmarks"]) for index in numbers])
+        views = view_at(torch.from_numpy(offsets)).numpy()
         runs = []
         for images in groups.values():
+            if len(images) < NUM_VIEWS:
+                runs.append([np.array([i for i in images if views[i] == view], np.int64) for view in range(NUM_VIEWS)])
+                continue
             order = np.array(images)[np.argsort(offsets[images], kind="stable")]
             bounds = np.rint(np.linspace(0, len(images), NUM_VIEWS + 1)).astype(int)
             runs.append(np.split(order, bounds[1:-1]))

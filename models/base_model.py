@@ -24,6 +24,7 @@ from torch import nn
 from models.backbones import draw_normal
 from util.errors import InputError
 from util.evidence import ShapeEvidence
+from util.face_space import FaceSpace
 from util.mesh import Topology
 from util.pose import pose_from_6dof_tensor, pose_to_6dof_tensor
 from util.statistics import LabelStatistics
@@ -141,8 +142,14 @@ class BaseModel(nn.Module):
         """(B,) how far each prediction is to be trusted beside others of the same model, any positive scale."""
         return torch.ones(len(batch["index"]), device=batch["index"].device)
 
-    def shape_evidence(self, outputs: Outputs, batch: Batch) -> ShapeEvidence | None:
-        """What the shapes come from, for methods that can tell; images of one face are then fused by it."""
+    def shape_evidence(self, outputs: Outputs, batch: Batch, verts: torch.Tensor | None = None) -> ShapeEvidence | None:
+        """What the shapes come from, for methods that can tell, which then have a `space`; images of one face are fused
+        by it. verts (B, N, 3): the shapes of images that are alone, where they are not those of `reconstruct`."""
+        return None
+
+    @property
+    def space(self) -> FaceSpace | None:
+        """Which space `shape_evidence` speaks of."""
         return None
 
     def pixels(self, batch: Batch, window: str) -> torch.Tensor:

@@ -5,6 +5,7 @@ from torch import nn
 
 from models.base_model import BaseModel, Batch, Outputs
 from util.evidence import ShapeEvidence
+from util.face_space import FaceSpace
 from util.mesh import Topology
 from util.mirroring import mirror_mesh, mirror_samples
 from util.pose import nearest_rotation
@@ -50,5 +51,10 @@ class FlipTest(nn.Module):
         return (own + self.model.confidence(outputs["mirrored"], self.mirrored(batch))) / 2
 
     def shape_evidence(self, outputs: dict[str, Outputs], batch: Batch) -> ShapeEvidence | None:
-        """That of the first look; the same points are seen in the mirror."""
-        return self.model.shape_evidence(outputs["own"], batch)
+        """That of the first look, as the same points are seen in the mirror, but with the shapes of both."""
+        return self.model.shape_evidence(outputs["own"], batch, verts=self.reconstruct(outputs, batch)[0])
+
+    @property
+    def space(self) -> FaceSpace | None:
+        """As a model's."""
+        return self.model.space

@@ -20,7 +20,7 @@ from models.backbones import PointLayers, add_encoder_options, encode, resnet
 from models.base_model import DECIMETRES, BaseModel, Batch, Outputs, check_weights, start_output
 from util.camera import project, transform
 from util.evidence import ShapeEvidence
-from util.face_space import FaceSpace, face_space, fit_shape, point_evidence
+from util.face_space import FaceSpace, Fit, face_space, fit_shape, point_evidence
 from util.mesh import Topology
 from util.pnp import solve_pnp
 from util.statistics import LabelStatistics
@@ -92,9 +92,10 @@ class PerspectiveModel(BaseModel):
         self.weights = {"score": loss_score_weight, "points": loss_points_weight, "deviations": loss_deviations_weight}
         check_weights(self.weights)
         self.image_size = image_size
-        # They come from the run, not from its weights.
+        # Kept with the weights, which speak of these very components: a library may find them with another sign.
         for name, tensor in face_space(statistics, shape_components)._asdict().items():
-            self.register_buffer(f"space_{name}", tensor, persistent=False)
+            self.register_buffer(f"space_{name}", tensor)
+        # They come from the run, not from its weights.
         self.register_buffer("projection", torch.tensor(projection, dtype=torch.float32), persistent=False)
         self.register_buffer("keypoints", torch.tensor(topology.keypoints, dtype=torch.int64), persistent=False)
         self.encoder, features = resnet(backbone, initialisation, pooling)
@@ -182,8 +183,15 @@ class PerspectiveModel(BaseModel):
         batch: Batch,
     ) -> Outputs:
         """The faces "verts" and "R_t" that are seen at points (B, 68, 2), pixels, of deviations (B, 68) in sides of
-        their box, with what `shape_evidence` tells."""
+        their box, with what `shape_evidence` asks for. NaN where there is no fit to what a network gives that is no
+        number any more, or to points in one place."""
         weights = (deviations * box_side(batch["landmarks68"])) ** -2
+        if not all(torch.isfinite(tensor).all() for tensor in (features, points, weights)):
+            nothing = features.sum() * torch.nan
+            return {
+                "verts": nothing.expand(len(features), *self.space_mean.shape),
+                "R_t": nothing.expand(len(features), 4, 4),
+            }
         seen, world = (self.space, self.keypoints, points, weights), (self.projection, *self.image_size)
         fit = fit_shape(*seen, *world)
         read = torch.cat([features, fit.coefficients.float(), self.whiten_pose({"R_t": fit.R_t.float()})], dim=1)
@@ -192,15 +200,24 @@ class PerspectiveModel(BaseModel):
         size = 1 + coefficients @ self.space_size_slope + unit * told_size[:, 0]
         shapes = self.space_mean + (coefficients @ self.space_basis.flatten(1)).unflatten(1, self.space_mean.shape)
         verts = size[:, None, None] * shapes
-        faces = {"verts": verts, "R_t": solve_pnp(verts[:, self.keypoints], points, *world, weights=weights)}
-        if self.training:
-            return faces
-        # how the size goes with the coefficients, as far as the layer is told of them by the fit
-        slope = self.space_size_slope + unit * correction_layer.weight[-1, features.shape[1] : -6]
-        information, vector = point_evidence(*seen, fit, *world)
-        left = size - 1 - coefficients @ slope
-        evidence = ShapeEvidence(information, vector, correction, left, slope.expand_as(correction))
-        return faces | evidence._asdict()
+        return {
+            "verts": verts,
+            "R_t": solve_pnp(verts[:, self.keypoints], points, *world, weights=weights),
+            "seen": points,
+            "weights": weights,
+            "fit_coefficients": fit.coefficients,
+            "fit_R_t": fit.R_t,
+            # how the size goes with the coefficients, as far as the layer is told of them by the fit
+            "size_slope": (
+                self.space_size_slope + unit * correction_layer.weight[-1, features.shape[1] : -6]
+            ).expand_as(correction),
+        }
+
+    def coordinates(self, verts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Coefficients (B, K) and sizes (B,) of the faces in the space that are nearest to shapes (B, N, 3)."""
+        size = (verts * self.space_mean).sum(dim=(1, 2)) / (self.space_mean**2).sum()
+        rows = self.space_basis.flatten(1)
+        return (verts / size[:, None, None] - self.space_mean).flatten(1) @ rows.T / (rows**2).sum(dim=1), size
 
     def losses(self, outputs: Outputs, batch: Batch) -> dict[str, torch.Tensor]:
         seen, _ = project(transform(batch["verts"][:, self.keypoints], batch["R_t"]), self.projection, *self.image_size)
@@ -232,8 +249,13 @@ class PerspectiveModel(BaseModel):
     def reconstruct(self, outputs: Outputs, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         return tuple(self.known_or_found(name, outputs, batch) for name in ("verts", "R_t"))
 
-    def shape_evidence(self, outputs: Outputs, batch: Batch) -> ShapeEvidence:
-        return ShapeEvidence(*(self.known_or_found(name, outputs, batch) for name in ShapeEvidence._fields))
+    def shape_evidence(self, outputs: Outputs, batch: Batch, verts: torch.Tensor | None = None) -> ShapeEvidence:
+        names = ("seen", "weights", "fit_coefficients", "fit_R_t", "size_slope", "verts")
+        points, weights, *fit, slope, own = (self.known_or_found(name, outputs, batch) for name in names)
+        seen, world = (self.space, self.keypoints, points, weights), (self.projection, *self.image_size)
+        coefficients, size = self.coordinates(own if verts is None else verts)
+        left = size - 1 - (coefficients * slope).sum(dim=1)
+        return ShapeEvidence(*point_evidence(*seen, Fit(*fit), *world), coefficients - fit[0], left, slope)
 
     def known_or_found(self, name: str, outputs: Outputs, batch: Batch) -> torch.Tensor:
         """An output, from the known points of the images where these are known."""

@@ -261,8 +261,8 @@ def add_aggregate_option(parser: argparse._ActionsContainer, more_help: str = ""
         choices=["none", "action", "subject"],
         default="none",
         help="give all images of a facial action of a subject, or of a subject, one identity: a mean over their "
-        "predictions; expressions are smoothed over the frames of each action, and poses follow the new shapes"
-        + more_help,
+        "predictions, with expressions smoothed over the frames of each action, or, for methods that tell how sure "
+        "they are, what all images say together; poses follow the new shapes" + more_help,
     )
 
 

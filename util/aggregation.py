@@ -17,7 +17,7 @@ from tqdm import tqdm
 from util.camera import project, transform
 from util.errors import InputError
 from util.evidence import ShapeEvidence, joint_shapes
-from util.face_space import face_space
+from util.face_space import FaceSpace
 from util.identity import mean_identity, split_shapes
 from util.loader import in_order
 from util.pnp import solve_pnp
@@ -61,7 +61,7 @@ def aggregate(
     if how not in SHARED_KEYS:
         raise InputError(f"aggregate: wanted none, {', '.join(SHARED_KEYS)}, got {how!r}")
     if predictions.evidence is not None:
-        verts = evident_shapes(predictions.evidence, samples, how, statistics)
+        verts = evident_shapes(predictions.evidence, samples, how, predictions.space)
     else:
         verts = aggregate_shapes(
             predictions.verts,
@@ -71,7 +71,7 @@ def aggregate(
             statistics.verts_mean,
             statistics.expression_basis,
         )
-    aggregated = replace(predictions, verts=verts)
+    aggregated = replace(predictions, verts=verts, evidence=None, space=None)
     if not solve_poses:
         return aggregated
     vertices = np.arange(verts.shape[1]) if predictions.evidence is None else keypoints
@@ -111,11 +111,8 @@ def aggregate_shapes(
     return shapes
 
 
-def evident_shapes(
-    evidence: ShapeEvidence, samples: Sequence[SampleKeys], how: str, statistics: LabelStatistics
-) -> np.ndarray:
+def evident_shapes(evidence: ShapeEvidence, samples: Sequence[SampleKeys], how: str, space: FaceSpace) -> np.ndarray:
     """What `aggregate_shapes` gives, from evidence: see util.evidence. Expressions are each image's own."""
-    space = face_space(statistics, evidence.vector.shape[1])
     groups = defaultdict(list)
     for place, keys in enumerate(samples):
         groups[keys[: SHARED_KEYS[how]]].append(place)

@@ -64,7 +64,11 @@ def nose_offset(points: np.ndarray | torch.Tensor) -> np.ndarray | torch.Tensor:
 
 def view_of(points: torch.Tensor) -> torch.Tensor:
     """(B,) int64 the view, 0..NUM_VIEWS - 1, of faces that are seen alone, with these 68 points (B, 68, 2)."""
-    offset = nose_offset(points)
+    return view_at(nose_offset(points))
+
+
+def view_at(offset: torch.Tensor) -> torch.Tensor:
+    """The view of each `nose_offset`."""
     return 1 + (offset > SIDE_OFFSET).long() - (offset < -SIDE_OFFSET).long()
 
 

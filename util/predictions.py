@@ -9,19 +9,21 @@ from torch.utils.data import Dataset
 from util.distributed import ALONE, Team
 from util.evaluation import predict
 from util.evidence import ShapeEvidence
+from util.face_space import FaceSpace
 from util.loader import Batch
 
 
 @dataclass(frozen=True)
 class Predictions:
     """Of M images, in the order of their data set: verts (M, N, 3) canonical metres, R_t (M, 4, 4), and confidence (M,)
-    how far each is to be trusted, on any positive scale. All float32. evidence: what the shapes come from, where the
-    model tells."""
+    how far each is to be trusted, on any positive scale. All float32. evidence: what the shapes come from, where it
+    was asked for and the model tells, and of which space."""
 
     verts: np.ndarray
     R_t: np.ndarray
     confidence: np.ndarray
     evidence: ShapeEvidence | None = None
+    space: FaceSpace | None = None
 
 
 def predict_all(
@@ -32,16 +34,18 @@ def predict_all(
     num_workers: int,
     title: str = "predict",
     team: Team = ALONE,
+    with_evidence: bool = False,
 ) -> Predictions | None:
     """The predictions of a model for a whole data set, in the data set's order whichever its batches come in. The ranks
-    of a team share the batches; all but the first get None.
+    of a team share the batches; all but the first get None. with_evidence: ask the model what its shapes come from,
+    which for some takes as much memory as the meshes.
 
     Raises what reading the data set raises.
     """
     batches = dataset.in_order(batch_size)
     parts = team.collect(
         [
-            (batch["index"].cpu().numpy(), verts, R_t, *told(model, outputs, batch))
+            (batch["index"].cpu().numpy(), verts, R_t, *told(model, outputs, batch, with_evidence))
             for batch, outputs, verts, R_t in predict(model, dataset, batches, device, num_workers, title, team)
         ]
     )
@@ -53,10 +57,16 @@ def predict_all(
         for array, part in zip(whole, own, strict=True):
             array[indices] = part
     verts, R_t, confidence, *evidence = whole
-    return Predictions(verts, R_t, confidence, ShapeEvidence(*evidence) if evidence else None)
+    if not evidence:
+        return Predictions(verts, R_t, confidence)
+    space = FaceSpace(*(array.cpu() for array in model.space))
+    return Predictions(verts, R_t, confidence, ShapeEvidence(*evidence), space)
 
 
-def told(model: torch.nn.Module, outputs: dict[str, torch.Tensor], batch: Batch) -> list[np.ndarray]:
-    """A model's confidence in its predictions, and its evidence where it has some."""
-    tensors = [model.confidence(outputs, batch), *(model.shape_evidence(outputs, batch) or ())]
+def told(
+    model: torch.nn.Module, outputs: dict[str, torch.Tensor], batch: Batch, with_evidence: bool
+) -> list[np.ndarray]:
+    """A model's confidence in its predictions, and its evidence where it has some and is asked for it."""
+    evidence = model.shape_evidence(outputs, batch) if with_evidence else None
+    tensors = [model.confidence(outputs, batch), *(evidence or ())]
     return [tensor.float().cpu().numpy() for tensor in tensors]

@@ -149,7 +149,7 @@ def fit_second_level(groups: Sequence[Moments], num_components: int) -> SecondLe
 
 def fit_without_each(groups: Sequence[Moments], num_components: int) -> list[SecondLevel]:
     """For each of three or more groups the second level that all others give, its strengths included: what it makes of
-    the group is as good as on images that nobody has seen."""
+    the group is by weights that have not seen it."""
     return [fit_second_level(without(groups, place), num_components) for place in range(len(groups))]
 
 

@@ -181,3 +181,32 @@ def test_evidence_of_one_image_is_its_prediction(model, batch):
         Predictions(verts.numpy(), R_t.numpy(), np.ones(BATCH, np.float32), evidence).evidence.vector.shape[1]
         == COMPONENTS
     )
+
+
+def test_a_network_that_gives_no_numbers_is_told_by_its_loss(model, batch):
+    """Which stops a run with the names of the images; the fit has no say."""
+    with torch.no_grad():
+        next(model.encoder.parameters()).fill_(torch.nan)
+    losses = model.losses(model(batch), batch)
+    assert not torch.isfinite(sum(losses.values()))
+    sum(losses.values()).backward()
+
+
+def test_points_in_one_place_have_no_face(model, batch):
+    batch["landmarks68"][1] = 7.0
+    with torch.no_grad():
+        verts, R_t = model.eval().reconstruct(model(batch), batch)
+    assert verts.isnan().all()
+    assert R_t.isnan().all()
+
+
+def test_the_shapes_of_two_looks_are_in_the_evidence(model, batch):
+    """Shapes in place of the model's own come out of a set of one image."""
+    model.eval()
+    with torch.no_grad():
+        outputs = model(batch)
+        shapes = 1.01 * outputs["verts"] + 0.002 * model.space_basis[3]
+        evidence = ShapeEvidence(*(tensor.float().numpy() for tensor in model.shape_evidence(outputs, batch, shapes)))
+    for image in range(BATCH):
+        joint = joint_shapes(evidence, [image], model.space)
+        np.testing.assert_allclose(joint[0], shapes[image], atol=1e-5)  # as above

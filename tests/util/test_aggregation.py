@@ -176,7 +176,8 @@ def evident_predictions(samples):
     factors = random.normal(0, 2, (count, 5, 3))
     evidence = factors @ factors.transpose(0, 2, 1), (factors @ random.normal(0, 1, (count, 3, 1)))[..., 0]
     evidence += np.zeros((count, 5)), random.normal(0, 0.03, count), random.normal(0, 0.02, (count, 5))
-    return statistics, replace(predictions, evidence=ShapeEvidence(*map(np.float32, evidence)))
+    evidence = ShapeEvidence(*map(np.float32, evidence))
+    return statistics, replace(predictions, evidence=evidence, space=face_space(statistics, 5))
 
 
 @pytest.mark.parametrize(

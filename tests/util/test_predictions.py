@@ -9,6 +9,7 @@ from models.base_model import BaseModel
 from models.known import KnownPredictions
 from util.evaluation import evaluation_of, score_share
 from util.evidence import ShapeEvidence
+from util.face_space import FaceSpace
 from util.loader import in_order
 from util.predictions import Predictions, predict_all
 
@@ -44,6 +45,8 @@ class Counting(BaseModel):
 class Telling(Counting):
     """Has evidence: all numbers of an item are its index, but of float64."""
 
+    space = FaceSpace(*(torch.arange(4.0) for _ in FaceSpace._fields))
+
     def shape_evidence(self, outputs, batch):
         index = outputs["index"].double()
         parts = index[:, None, None].expand(-1, 4, 4), *[index[:, None].expand(-1, 4)] * 2
@@ -70,7 +73,9 @@ def test_predictions_are_in_the_order_of_the_data_set(wcpa_root, dataset_class):
 @pytest.mark.parametrize("dataset_class", [WcpaDataset, Shuffled])
 def test_evidence_is_in_the_order_of_the_data_set(wcpa_root, dataset_class):
     dataset = make(wcpa_root, dataset_class)
-    found = predict_all(Telling(), dataset, CPU, 3, 0)
+    assert predict_all(Telling(), dataset, CPU, 3, 0).evidence is None  # nobody asked
+    found = predict_all(Telling(), dataset, CPU, 3, 0, with_evidence=True)
+    assert all(map(torch.equal, found.space, Telling.space))
     count = len(dataset)
     for array, shape in zip(found.evidence, ((4, 4), (4,), (4,), (), (4,)), strict=True):
         wanted = np.arange(count, dtype=np.float32).reshape(count, *[1] * len(shape))
