@@ -24,7 +24,7 @@ from util.bootstrap import mean_intervals
 from util.camera import project, transform
 from util.errors import InputError
 from util.landmark_metrics import fit_similarity
-from util.metrics import MILLIMETRES, image_metrics, landmark_nme, mean_distance, rotation_geodesic
+from util.metrics import MILLIMETRES, image_metrics, landmark_nme, mean_distance, rotation_geodesic, score_parts
 from util.predictions import Predictions, predict_all
 
 BATCH_SIZE = 32
@@ -41,6 +41,7 @@ MESH_COLUMNS = {
     "all": ("score_all", 2),
     "pose = ADD, mm": ("score_pose", 2),
     "shape": ("score_shape", 2),
+    "size told": ("score_size_told", 2),
     "vertices, mm": ("vertex_error_mm", 3),
     "rotation, °": ("rotation_error_deg", 2),
     "tz, mm": ("tz_error_mm", 2),
@@ -129,10 +130,22 @@ def predict_variants(
 
 
 def mesh_figures(found: Predictions, images: LabelledImages, run: TrainedRun) -> dict[str, float]:
-    """The means of util.metrics.image_metrics, with the interval of the score."""
+    """The means of util.metrics.image_metrics, with the interval of the score; score_size_told is the score of the
+    predictions made as large as the true faces and moved as much farther away, where they look the same."""
     world = run.topology.keypoints, run.projection, run.image_size
     metrics = image_metrics(found.verts, found.R_t, images.verts, images.R_t, *world)
-    return means(metrics, images, "score")
+    told = score_parts(*with_size_of(found.verts, found.R_t, images.verts), images.verts, images.R_t)["score"]
+    return means(metrics | {"score_size_told": told}, images, "score")
+
+
+def with_size_of(verts: np.ndarray, R_t: np.ndarray, true_verts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Shapes (B, N, 3) scaled to be nearest to the true ones, and the poses (B, 4, 4) under which they look as before:
+    float64."""
+    verts = verts.astype(np.float64)
+    size = (verts * true_verts).sum(axis=(1, 2)) / (verts**2).sum(axis=(1, 2))
+    R_t = R_t.astype(np.float64)
+    R_t[:, 3, :3] *= size[:, None]
+    return size[:, None, None] * verts, R_t
 
 
 def point_figures(found: Predictions, images: LabelledImages, run: TrainedRun) -> dict[str, float]:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from benchmarks.comparison import MESH_COLUMNS, ResizedRoot, compare_points, markdown_table
+from benchmarks.comparison import MESH_COLUMNS, ResizedRoot, compare_points, markdown_table, with_size_of
 from data.wcpa import WcpaRoot
 from util.camera import WCPA_PROJECTION, project
 from util.errors import InputError
@@ -82,7 +82,23 @@ def test_pictures_of_another_size_are_told(data_root):
 
 
 def test_tables_leave_out_what_is_not_known():
-    figures = dict.fromkeys([key for key, _ in MESH_COLUMNS.values()][:8], 1.25) | {"score": 20.0}
+    figures = dict.fromkeys([key for key, _ in MESH_COLUMNS.values()][:9], 1.25) | {"score": 20.0}
     lines = markdown_table([{"title": "a", "minutes": 3.2, "heldout": figures}], MESH_COLUMNS, "heldout").splitlines()
     assert [line.count("|") for line in lines] == [len(MESH_COLUMNS) + 2] * 3
-    assert lines[2] == "| a | 20.00 | 1.25 | 1.25 | 1.25 | 1.25 | 1.250 | 1.25 | 1.25 |  |  | 3 |"
+    assert lines[2] == "| a | 20.00 | 1.25 | 1.25 | 1.25 | 1.25 | 1.25 | 1.250 | 1.25 | 1.25 |  |  | 3 |"
+
+
+def test_the_size_is_told_and_what_is_seen_stays(face):
+    """A face that is a fifth too large and as much too far away, and one that is turned, too."""
+    turn = Rotation.from_rotvec([0.1, -0.2, 0.3]).as_matrix()
+    R_t = np.tile(np.eye(4), (2, 1, 1))
+    R_t[:, :3, :3], R_t[:, 3, :3] = turn, [0.01, 0.02, -0.6]
+    true = np.concatenate([face, face]) + [0, 0, 0.5]
+    verts, moved = with_size_of(np.float32(1.2 * true), np.float32(R_t), true)
+    np.testing.assert_allclose(verts, true, atol=1e-8)  # float32 of some centimetres
+    np.testing.assert_allclose(moved[:, 3, :3], R_t[:, 3, :3] / 1.2, rtol=1e-6)
+    seen = [
+        project(shape @ turn + pose[:, 3:, :3], WCPA_PROJECTION, *SIZE)[0]
+        for shape, pose in ((1.2 * true, R_t), (verts, moved))
+    ]
+    np.testing.assert_allclose(*seen, atol=1e-3)  # pixels, of float32
