@@ -64,5 +64,9 @@ def joint_shapes(evidence: ShapeEvidence, rows: Sequence[int], space: FaceSpace)
     coefficients = joint_coefficients(evidence, rows, space.expression_covariance.numpy())
     # what the model adds, it adds for the same face: the mean has less noise
     coefficients = coefficients + evidence.correction[rows].mean(axis=0, dtype=np.float64)
-    size = 1 + evidence.size[rows].mean(dtype=np.float64) + (coefficients * evidence.size_slope[rows]).sum(axis=1)
+    # Of faces unlike any in training, many images together are sure; what sizes go with them, nobody knows.
+    lengths = np.linalg.norm(coefficients, axis=1, keepdims=True)
+    usual = coefficients * np.minimum(1.0, np.sqrt(coefficients.shape[1]) / np.maximum(lengths, 1e-12))
+    # what is told beside the coefficients is told of the same face
+    size = 1 + evidence.size[rows].mean(dtype=np.float64) + (usual * evidence.size_slope[rows]).sum(axis=1)
     return size[:, None, None] * (space.mean.numpy() + np.tensordot(coefficients, space.basis.numpy(), 1))

@@ -43,7 +43,7 @@ def model():
 def batch():
     """Faces of the training distribution, and where their points are seen to a tenth of a pixel."""
     random = np.random.default_rng(5)
-    verts = MEAN + np.tensordot(random.normal(size=(BATCH, len(BASIS))), BASIS, 1)
+    verts = MEAN + np.tensordot(random.normal(0, 0.6, (BATCH, len(BASIS))), BASIS, 1)
     R_t = pose_from_6dof(FACES.six_mean + FACES.six_std * random.normal(size=(BATCH, 6)))
     points, _ = project(transform(verts[:, :68], R_t), WCPA_PROJECTION, *IMAGE_SIZE)
     points = points + random.normal(0, 0.1, points.shape)

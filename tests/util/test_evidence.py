@@ -204,14 +204,17 @@ def test_faces_that_never_move_or_are_all_alike(share):
 
 def test_joint_shapes_by_hand():
     evidence, rows = drawn_evidence(6), [5, 0, 3]
-    corrections = np.random.default_rng(12).normal(0, 0.3, (6, COMPONENTS))
+    corrections = np.random.default_rng(12).normal(0, 1.5, (6, COMPONENTS))
     evidence = evidence._replace(correction=corrections)
     coefficients = dense(evidence, rows, SPACE.expression_covariance.double().numpy())
     coefficients += (corrections[5] + corrections[0] + corrections[3]) / 3
     shapes = joint_shapes(evidence, rows, SPACE)
     told = (evidence.size[5] + evidence.size[0] + evidence.size[3]) / 3
+    lengths = np.linalg.norm(coefficients, axis=1)
+    assert lengths.min() < COMPONENTS**0.5 < lengths.max()  # a usual face, and an unusual one
     for shape, row, own in zip(shapes, rows, coefficients, strict=True):
-        size = 1 + told + (own * evidence.size_slope[row]).sum()
+        usual = own * min(1.0, COMPONENTS**0.5 / np.linalg.norm(own))
+        size = 1 + told + (usual * evidence.size_slope[row]).sum()
         wanted = SPACE.mean.double().numpy() + np.tensordot(own, SPACE.basis.double().numpy(), 1)
         np.testing.assert_allclose(shape, size * wanted, atol=1e-9)  # coefficients to 1e-8
 
