@@ -147,8 +147,8 @@ def test_the_test_list_is_corrected_as_the_images_kept_from_the_runs(submit, mon
     bias = 0.05 * np.float32([0, 1, 0]) * root.topology().template  # the subjects differ in width, height and depth
     turn = np.float32(Rotation.from_euler("z", 0.1).as_matrix())  # roll comes last: it is the last factor
 
-    def biased(model, dataset, *others):
-        found = predict_all(model, dataset, *others)
+    def biased(model, dataset, *others, **options):
+        found = predict_all(model, dataset, *others, **options)
         verts, R_t = found.verts, found.R_t
         if dataset.labelled:
             labels = [root.read_label(sample, 99) for sample in dataset.samples]
@@ -173,8 +173,8 @@ def test_a_base_that_knows_its_training_subjects_by_heart_gains_nothing(submit, 
     predicted by a run that has seen it, the second level would learn from the truth."""
     root, seen = WcpaRoot(root_template), []
 
-    def by_heart(model, dataset, device, batch_size, num_workers, title, team):
-        found = predict_all(model, dataset, device, batch_size, num_workers, title, team)
+    def by_heart(model, dataset, device, batch_size, num_workers, title, team, **options):
+        found = predict_all(model, dataset, device, batch_size, num_workers, title, team, **options)
         if not dataset.labelled:
             return found
         fold = int(re.fullmatch(r"fold (\d) by f(\d)", title)[2])
