@@ -19,6 +19,7 @@ from torch.nn import functional
 from models.backbones import PointLayers, add_encoder_options, encode, resnet
 from models.base_model import DECIMETRES, BaseModel, Batch, Outputs, check_weights, start_output
 from util.camera import project, transform
+from util.errors import InputError
 from util.evidence import ShapeEvidence
 from util.face_space import FaceSpace, Fit, face_space, fit_shape, point_evidence
 from util.mesh import Topology
@@ -183,10 +184,17 @@ class PerspectiveModel(BaseModel):
         batch: Batch,
     ) -> Outputs:
         """The faces "verts" and "R_t" that are seen at points (B, 68, 2), pixels, of deviations (B, 68) in sides of
-        their box, with what `shape_evidence` asks for. NaN where there is no fit to what a network gives that is no
-        number any more, or to points in one place."""
+        their box, with what `shape_evidence` asks for. NaN in training where a network gives no numbers any more, which
+        its loss then tells; elsewhere raises InputError for that, and for points in one place."""
         weights = (deviations * box_side(batch["landmarks68"])) ** -2
-        if not all(torch.isfinite(tensor).all() for tensor in (features, points, weights)):
+        good = torch.isfinite(features).all(dim=1) & torch.isfinite(points).flatten(1).all(dim=1)
+        good &= (torch.isfinite(weights) & (weights > 0)).all(dim=1)
+        if not good.all():
+            if not self.training:
+                raise InputError(
+                    "perspective: wanted 68 points that do not lie in one place, and a network that gives finite "
+                    f"numbers; got others in images {batch['index'][~good].tolist()} of the list, counted from 0"
+                )
             nothing = features.sum() * torch.nan
             return {
                 "verts": nothing.expand(len(features), *self.space_mean.shape),
