@@ -1,6 +1,7 @@
 """A run that is killed at any moment, or that cannot write, loses nothing: it goes on as if nothing had happened."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -35,7 +36,8 @@ def prepared(root_template, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["step01_preparation.py", *map(str, words), "--num_workers", "0"])
         step01_preparation.main()
-    return [*words, "--checkpoints_dir", folder / "checkpoints"], folder / "checkpoints"
+    yield [*words, "--checkpoints_dir", folder / "checkpoints"], folder / "checkpoints"
+    shutil.rmtree(folder)  # gigabytes of checkpoints
 
 
 def train(prepared, name, *more, at="util.errors:run_step:0"):

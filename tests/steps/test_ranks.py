@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -46,7 +48,7 @@ def run(starter: list[str], scene: str, words: str) -> tuple[int, str]:
 
 
 @pytest.fixture(scope="module")
-def place(root_template, tmp_path_factory) -> Path:
+def place(root_template, tmp_path_factory) -> Iterator[Path]:
     """A folder with a cache and the runs "one" and "two", trained by one process and by two."""
     place = tmp_path_factory.mktemp("ranks")
     (place / "data").symlink_to(root_template)
@@ -55,7 +57,8 @@ def place(root_template, tmp_path_factory) -> Path:
     status, text = run(TORCHRUN, "", f"{training(place, 'two')} --accumulation 2")
     assert status == 0, text
     assert text.count("run: ") == 1  # one process speaks
-    return place
+    yield place
+    shutil.rmtree(place)  # gigabytes of checkpoints
 
 
 def roots(place: Path) -> str:
