@@ -25,6 +25,7 @@ from data.streaming import StreamedDataset
 from data.wcpa import WcpaRoot
 from data.wcpa_dataset import WcpaDataset
 from models import get_model_class
+from models.morphable import check_fits, pack_bases, read_bases, same_bases, unpack_bases
 from options.base_options import plain
 from options.train_options import FREE_OPTIONS, parse_train_options
 from util.checkpoint import keep_as, load_checkpoint, pack_arrays, save_checkpoint, write_whole
@@ -68,7 +69,12 @@ def train(options: argparse.Namespace, description: str, team: Team) -> None:
     train_set.rank, train_set.num_ranks = team.rank, team.size
     torch.manual_seed(options.seed)
     world = cache.topology, cache.statistics, cache.projection, cache.image_size
-    model = get_model_class(options.model).build(plain(options), *world)
+    model_class = get_model_class(options.model)
+    if model_class.needs_bases:
+        bases = read_bases(options.cache_dir / "morphable.npz")
+        check_fits(bases.model, cache.topology)
+        world = *world, bases
+    model = model_class.build(plain(options), *world)
     steps_per_epoch = train_set.num_batches(options.batch_size)
     state = TrainingState(model, plain(options), steps_per_epoch, device, team)
     if options.profile:
@@ -150,6 +156,8 @@ def restore_run(folder: Path, options: argparse.Namespace, state: TrainingState,
         raise InputError(f"--data stream: the order of images depends on the number of processes, {told}")
     if checkpoint["split_digest"] != cache.split_digest():
         raise InputError(f"--resume: wanted the images of the run {folder}, got another split in the cache")
+    if state.model.needs_bases and not same_bases(unpack_bases(checkpoint["bases"]), state.model.bases):
+        raise InputError(f"--resume: wanted the morphable model of the run {folder}, got another one in the cache")
     state.restore(checkpoint)
     options.memo = before["memo"]
     if state.team.is_first:
@@ -319,6 +327,8 @@ def save_run(folder: Path, state: TrainingState, options: argparse.Namespace, ca
         "projection": torch.from_numpy(np.array(cache.projection)),
         "image_size": list(cache.image_size),
     }
+    if state.model.needs_bases:
+        whole["bases"] = pack_bases(state.model.bases)
     save_checkpoint(folder / "latest.pt", whole)
     keep_best(folder, state)
 

@@ -60,12 +60,15 @@ class BaseModel(nn.Module):
     presets: name -> defaults of training options; "standard" is what --preset starts from
     exportable: whether networks can be written as ONNX
     dataset: the data set that it must be trained on (names in data.DATASETS); None where any will do
+    needs_bases: whether `build` also takes, last, the models.morphable.FaceBases that step01 --build_morphable
+        found, which it keeps as `bases`
     """
 
     windows: ClassVar[tuple[str, ...]] = ()
     presets: ClassVar[dict[str, dict[str, Any]]] = {"standard": {}}
     exportable: ClassVar[bool] = True
     dataset: ClassVar[str | None] = None
+    needs_bases: ClassVar[bool] = False
 
     def __init__(self, statistics: LabelStatistics):
         super().__init__()

@@ -10,6 +10,7 @@ import torch
 from models import get_model_class
 from models.base_model import BaseModel
 from models.flip_test import FlipTest
+from models.morphable import FaceBases, unpack_bases
 from util.checkpoint import load_checkpoint, unpack_arrays
 from util.errors import InputError
 from util.mesh import Topology, check_same_topology
@@ -19,8 +20,8 @@ from util.statistics import LabelStatistics
 @dataclass(frozen=True)
 class TrainedRun:
     """What a checkpoint says of its run: its options as plain types, what its meshes share, its labels' statistics,
-    the camera (projection (4, 4), image_size width and height), the digest of its split, the whole state, and which of
-    the five folds it has not seen, which older checkpoints do not say."""
+    the camera (projection (4, 4), image_size width and height), the digest of its split, the whole state, which of the
+    five folds it has not seen, which older checkpoints do not say, and the bases of models that need them."""
 
     path: Path
     options: dict[str, Any]
@@ -31,6 +32,7 @@ class TrainedRun:
     split_digest: str
     state: dict[str, Any]
     fold: int | None = None
+    bases: FaceBases | None = None
 
     @property
     def name(self) -> str:
@@ -58,7 +60,8 @@ class TrainedRun:
         """The model as its run found it before the first step: drawn with the run's seed."""
         torch.manual_seed(self.options["seed"])
         world = self.topology, self.statistics, self.projection, self.image_size
-        return get_model_class(self.options["model"]).build(self.options, *world)
+        model_class = get_model_class(self.options["model"])
+        return model_class.build(self.options, *world, *([self.bases] if model_class.needs_bases else []))
 
     def model(self) -> BaseModel:
         """The trained model, with its averaged weights where the run kept them."""
@@ -88,6 +91,7 @@ def read_run(path: Path) -> TrainedRun:
             state["split_digest"],
             state,
             state.get("fold"),
+            unpack_bases(state["bases"]) if "bases" in state else None,
         )
     except (KeyError, InputError) as error:
         raise InputError(f"checkpoint {path}: of another version, or not whole ({one_line(error)})") from None

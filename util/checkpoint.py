@@ -13,8 +13,6 @@ import numpy as np
 import torch
 
 from util.errors import InputError
-from util.mesh import Topology
-from util.statistics import LabelStatistics
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
@@ -73,7 +71,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return state
 
 
-def pack_arrays(holder: Topology | LabelStatistics) -> dict[str, torch.Tensor]:
+def pack_arrays(holder: Any) -> dict[str, torch.Tensor]:
     """A dataclass of arrays as a dict of tensors, as a checkpoint keeps it."""
     return {name: torch.from_numpy(np.array(value)) for name, value in vars(holder).items()}
 
