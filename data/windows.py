@@ -11,7 +11,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from util.alignment import align
+from util.alignment import align, five_points
+from util.crops import ALIGNED_SCALE, ALIGNED_SIZE, aligned_camera, square_of_landmarks
 from util.errors import InputError
 
 # How far the face box reaches from the centre of the 68 points' box: left, right, up, down, in units of that box's
@@ -19,7 +20,7 @@ from util.errors import InputError
 FACE_BOX_REACH = (0.75, 0.75, 0.85, 0.65)
 # How far windows reach beyond the face box, in shares of its side: the aligned one this far at 99 in 100 of the real
 # data's poses; what lies farther is its outermost corners.
-WINDOW_MARGINS = {"aligned": 0.35}
+WINDOW_MARGINS = {"aligned": 0.35, "five_points": 0.25, "square": 0.04}
 
 
 class Picture(NamedTuple):
@@ -180,11 +181,42 @@ def aligned_window(picture: Picture, box: np.ndarray, landmarks: np.ndarray, win
     return affine
 
 
+def square_window(picture: Picture, box: np.ndarray, landmarks: np.ndarray, window: np.ndarray) -> np.ndarray:
+    """3DDFA's square around the 68 points, resized to size x size; moved and grown as the box was. Black beyond the
+    picture."""
+    own, square = face_box(landmarks), square_of_landmarks(landmarks)
+    growth = (box[2] - box[0]) / (own[2] - own[0]) if own[2] > own[0] else 1.0
+    left, top, right, _ = (square - np.tile(own[:2], 2)) * growth + np.tile(box[:2], 2)
+    if not right > left:
+        raise InputError(f"window square: wanted landmarks that lie apart, got all at {landmarks[0].tolist()}")
+    scale = len(window) / (right - left)
+    affine = np.array([[scale, 0, -scale * left], [0, scale, -scale * top]])
+    warp(picture, opencv_affine(affine), window)
+    return affine
+
+
+def five_point_window(picture: Picture, box: np.ndarray, landmarks: np.ndarray, window: np.ndarray) -> np.ndarray:
+    """Deep3D's: the face of one size, not turned, and the middle of its mean face in the middle (util.crops; sizes and
+    places are cut to whole pixels there); moved and grown as the box was. Black beyond the picture. Raises InputError
+    for landmarks in one place."""
+    own = face_box(landmarks)
+    growth = (box[2] - box[0]) / (own[2] - own[0]) if own[2] > own[0] else 1.0
+    size, centre = aligned_camera(five_points(landmarks))
+    x, y = (centre - own[:2]) * growth + box[:2]
+    scale = ALIGNED_SCALE / (size * growth) * len(window) / ALIGNED_SIZE
+    half = len(window) / 2
+    affine = np.array([[scale, 0, half - scale * x], [0, scale, half - scale * y]])
+    warp(picture, opencv_affine(affine), window)
+    return affine
+
+
 # Each draws the window (size, size, 3) uint8 of a picture's face in place and returns its affine (2, 3). box: the face
 # box (4,), which training moves; landmarks: the 68 points (68, 2), which stay.
 WINDOWS: dict[str, Callable[[Picture, np.ndarray, np.ndarray, np.ndarray], np.ndarray]] = {
     "aligned": aligned_window,
     "local": local_window,
     "global": global_window,
+    "square": square_window,
+    "five_points": five_point_window,
     "whole": whole_window,
 }
