@@ -87,8 +87,9 @@ def test_a_mistake_is_told_once(tmp_path, scene, message):
 def test_a_killed_rank_ends_the_job(tmp_path, starter, wanted):
     status, text = run(starter, "one_is_killed", tmp_path)
     assert status in (1, wanted)  # that of the first to end, which may be the one that lost it
-    assert "rank 0 lost another: " in text
-    assert starter == "torchrun" or "Traceback" not in text
+    if starter == "ours":  # torchrun may end the other one before it has seen anything
+        assert "rank 0 lost another: " in text
+        assert "Traceback" not in text
 
 
 def test_a_bug_keeps_its_traceback(tmp_path):
