@@ -45,6 +45,7 @@ from benchmarks.comparison import (
 )
 from data.cache import read_cache
 from data.wcpa import WcpaRoot
+from models import get_model_class
 from models.folds import NUM_FOLDS
 from models.loading import TrainedRun, read_run
 from models.mean_face import MeanFace
@@ -59,7 +60,7 @@ from util.report import write_json
 from util.run_log import read_metrics
 
 HOUSE = Path(__file__).parents[1]
-# What step02 is told of each method, beside what is common to all.
+# What step02 is told of each method, the model first, beside what is common to all.
 METHODS = {
     "direct": "--model direct",
     "dual_resnet": "--model dual_resnet",
@@ -68,6 +69,8 @@ METHODS = {
     "jmlr": "--model jmlr",
     "multiview": "--model multiview",
     "perspective": "--model perspective",
+    "radan": "--model radan",
+    "deep3d": "--model deep3d",
 }
 # What the names do not say.
 NOTES = """\
@@ -157,11 +160,13 @@ def make_data(options: argparse.Namespace, num_folds: int) -> None:
         if not (options.work_dir / name).exists():
             told = {"data_root": options.work_dir / name, "num_subjects": count, "seed": seed, **size}
             call("step00_synthesize.py", words(told))
+    bases = any(get_model_class(METHODS[name].split()[1]).needs_bases for name in options.methods)
     for fold in range(num_folds):
         cache = options.work_dir / f"cache_f{fold}"
-        if not (cache / "source.json").exists():
+        if not (cache / ("morphable.npz" if bases else "source.json")).exists():
             told = {"data_root": options.work_dir / "root", "cache_dir": cache, "fold": fold}
-            call("step01_preparation.py", words({**told, "num_workers": options.num_workers}))
+            told = words({**told, "num_workers": options.num_workers})
+            call("step01_preparation.py", [*told, "--build_morphable"] if bases else told)
 
 
 def words(told: dict[str, object]) -> list[str]:
