@@ -238,10 +238,10 @@ def settle(look: Callable[[torch.Tensor], State], z: torch.Tensor) -> State:
 
 def step_of(state: State) -> torch.Tensor:
     """(B, K) Gauss and Newton's step of the coefficients, with the pose free to follow: Schur's complement."""
-    columns, follow, errors = state.columns, state.follow, state.errors[..., None]
+    columns, follow = state.columns, state.follow
     across = follow @ columns.mT
-    followed = torch.linalg.solve(follow @ follow.mT, torch.cat([across, follow @ errors], dim=2))
-    curvature = columns @ columns.mT - across.mT @ followed[..., :-1]
+    curvature = columns @ columns.mT - across.mT @ torch.linalg.solve(follow @ follow.mT, across)
     curvature = curvature + torch.eye(curvature.shape[1]).to(curvature)
-    slope = columns @ errors - across.mT @ followed[..., -1:] - state.z[..., None]
+    # the pose is the best for these coefficients: its own step would be 0
+    slope = columns @ state.errors[..., None] - state.z[..., None]
     return torch.linalg.solve(curvature, slope)[..., 0]
