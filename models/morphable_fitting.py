@@ -229,7 +229,7 @@ def settle(look: Callable[[torch.Tensor], State], z: torch.Tensor) -> State:
         share = torch.where(better, 1, share / 2)
         state = trial if better.all() else look(torch.where(better[:, None], trial.z, state.z))
         # where the step is worse by so little, that is rounding
-        moving = (trial_cost - cost).abs() > TOLERANCE * cost.clamp(min=1e-12)
+        moving = ~((trial_cost - cost).abs() <= TOLERANCE * cost.clamp(min=1e-12))  # NaN moves
         if not moving.any():
             return state
     told = f"got none in {ITERATIONS} steps for {moving.nonzero()[:, 0].tolist()}"
