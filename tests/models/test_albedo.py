@@ -93,9 +93,9 @@ def test_the_pattern_counts_as_a_picture(face):
     points, _ = face
     albedo = random_albedo(len(points), 7)
     pictures, _ = make_pictures(points, albedo, 8)
-    nothing = pictures._replace(seen=pictures.seen & torch.from_numpy(points[:, 0] > -0.2))
-    separated = separate(nothing, torch.full((len(points), 3), 2.0), 1.0)
-    unseen = ~nothing.seen.any(dim=0)
+    partly = pictures._replace(seen=pictures.seen & torch.from_numpy(points[:, 0] > -0.2))
+    separated = separate(partly, torch.full((len(points), 3), 2.0), 1.0)
+    unseen = ~partly.seen.any(dim=0)
     assert unseen.any()
     assert (separated.trust[unseen] == 0).all()
     # A vertex that no picture shows has the pattern in the tone of the face, which is 0.3 to 0.7; it is found by least
