@@ -217,7 +217,7 @@ def test_pixels_of_skin_lie_on_the_face_beside_eyes_brows_and_mouth():
     for first, x in ((36, 75), (42, 125)):
         turns = np.linspace(0, 2 * np.pi, 7)[:-1]
         landmarks[first : first + 6] = np.stack([x + 10 * np.cos(turns), 80 + 5 * np.sin(turns)], axis=1)
-    turns = np.linspace(0, 2 * np.pi, 21)[:-1]
+    turns = np.concatenate([np.linspace(0, 2 * np.pi, 13)[:-1], np.zeros(8)])  # outer lips, and the inner at a corner
     landmarks[48:] = np.stack([100 + 20 * np.cos(turns), 135 + 20 * np.sin(turns)], axis=1)
     covered = np.ones((200, 200), bool)
     covered[:, :60] = False
