@@ -66,9 +66,9 @@ THREEDDFA = {
     "loss_wpdc_weight": 1.0,
     "loss_wing_weight": 0.0,
 }
-# Ours: learns from far fewer images. Where vertices lie in the picture, which the published losses look at, a large face
-# with a small scale does as well as a small one with a large scale, and coefficients make up for wrong poses: from few
-# images shapes come out worse than the mean (58 mm of the score for 38). PDC holds each to its own label.
+# Ours: learns from far fewer images. The published losses look at where vertices lie in the picture: there a large face
+# of a small scale is as good as a small one of a large scale, and coefficients make up for wrong poses. From few images
+# shapes come out worse than the mean so (58 mm of the score for its 38). PDC holds each parameter to its own label.
 STANDARD = {
     "img_size": 120,
     "batch_size": 32,
