@@ -116,9 +116,7 @@ class Deep3dModel(BaseModel):
         bases: FaceBases,
     ) -> "Deep3dModel":
         weights = {name: options[f"loss_{name}_weight"] for name in LOSSES}
-        return cls(
-            statistics, projection, image_size, bases, options["backbone"], options["geometry_jitter"], weights
-        )
+        return cls(statistics, projection, image_size, bases, options["backbone"], options["geometry_jitter"], weights)
 
     @staticmethod
     def add_options(group: argparse._ArgumentGroup) -> None:
@@ -188,9 +186,7 @@ class Deep3dModel(BaseModel):
             "light": light_loss(outputs["light"]),
         }
         if self.recognition is not None:
-            own, target = (
-                self.recognition.features(*each) for each in ((rendering.picture, seen), (picture, points))
-            )
+            own, target = (self.recognition.features(*each) for each in ((rendering.picture, seen), (picture, points)))
             losses["perceptual"] = perceptual_loss(own, target)
         return {name: self.weights[name] * loss for name, loss in losses.items()}
 
