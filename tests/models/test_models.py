@@ -141,5 +141,5 @@ def test_pixels_are_scaled_to_minus_one_and_one():
 
 
 def test_unknown_names_are_told_with_the_known_ones():
-    with pytest.raises(ValueError, match="'vgg'; known are direct, dual_resnet, jmlr"):
+    with pytest.raises(ValueError, match="'vgg'; known are deep3d, direct, dual_resnet, jmlr"):
         get_model_class("vgg")
