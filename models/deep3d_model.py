@@ -16,7 +16,7 @@ import torch
 from models.arcface import Recognition
 from models.backbones import RESNETS
 from models.base_model import BaseModel, Batch, Outputs, check_weights
-from models.deep3d_camera import project
+from models.deep3d_camera import nearest_image, project
 from models.deep3d_decoder import Deep3dDecoder, Face, Rendering
 from models.deep3d_losses import (
     albedo_loss,
@@ -28,9 +28,12 @@ from models.deep3d_losses import (
 )
 from models.morphable import FaceBases
 from models.r_net import RNet
+from util.camera import project as project_by
+from util.camera import transform
 from util.checkpoint import load_weights
 from util.mesh import Topology
 from util.pnp import solve_pnp
+from util.skin import skin_probability
 from util.statistics import LabelStatistics
 from util.warping import move_pictures, move_points
 
@@ -48,27 +51,29 @@ PUBLISHED = {
     "mirror": 0.5,
     "geometry_jitter": True,
     "backbone": "resnet50",
+    "loss_color_weight": 1.92,
+    "loss_landmarks_weight": 1.6e-3,
+    "loss_perceptual_weight": 0.2,
+    "loss_coefficients_weight": 3e-4,
+    "loss_albedo_weight": 5.0,
+    "loss_light_weight": 10.0,
 }
 # Ours: learns from far fewer images.
 STANDARD = {
-    "img_size": 224,
-    "batch_size": 32,
-    "epochs": 20,
+    **PUBLISHED,
     "lr": 1e-3,
-    "beta1": 0.9,
-    "beta2": 0.999,
     "weight_decay": 1e-2,
     "lr_policy": "cosine",
     "warmup_steps": 50,
     "averaging": 0.99,
     "precision": "auto",
-    "mirror": 0.5,
-    "geometry_jitter": True,
     "backbone": "resnet18",
 }
 WINDOW = "five_points"
 # How far windows are moved, in their sides, grown and turned in training.
 JITTER_SHIFT, JITTER_SCALE, JITTER_TURN = 10 / 224, 0.1, math.radians(10)
+# How often the pose is solved again; a second time changes scores by less than 0.01 mm.
+PERSPECTIVE_ROUNDS = 1
 LOSSES = ("color", "landmarks", "perceptual", "coefficients", "albedo", "light")
 
 
@@ -102,6 +107,9 @@ class Deep3dModel(BaseModel):
         self.decoder = Deep3dDecoder(bases.model)
         # They come from the run, not from its weights.
         self.register_buffer("projection", torch.tensor(projection, dtype=torch.float32), persistent=False)
+        for name, array in vars(bases.statistics).items():
+            if name.startswith("skin"):
+                self.register_buffer(name, torch.from_numpy(np.array(array)), persistent=False)
         self.network = RNet(backbone, self.decoder.sizes.values())
         self.recognition: Recognition | None = None
 
@@ -116,9 +124,7 @@ class Deep3dModel(BaseModel):
         bases: FaceBases,
     ) -> "Deep3dModel":
         weights = {name: options[f"loss_{name}_weight"] for name in LOSSES}
-        return cls(
-            statistics, projection, image_size, bases, options["backbone"], options["geometry_jitter"], weights
-        )
+        return cls(statistics, projection, image_size, bases, options["backbone"], options["geometry_jitter"], weights)
 
     @staticmethod
     def add_options(group: argparse._ArgumentGroup) -> None:
@@ -142,22 +148,23 @@ class Deep3dModel(BaseModel):
             help="in training, move windows by up to 10/224 of their side, scale them by 1 +- 0.1, turn them by 10 deg",
         )
         weights = {
-            "color": (1.92, "the distance of colours on skin, which are from 0 to 1"),
-            "landmarks": (1.6e-3, "the squared distance of the 68 points, in pixels of 224"),
-            "perceptual": (0.2, "one minus the cosine of a face recognition network's features"),
-            "coefficients": (3e-4, "the squared coefficients of shape and colours"),
-            "albedo": (5.0, "the variance of the colour of skin"),
-            "light": (10.0, "the squared distance of the light's colour from white"),
+            "color": "the distance of colours on skin, which are from 0 to 1",
+            "landmarks": "the squared distance of the 68 points, in pixels of 224",
+            "perceptual": "one minus the cosine of a face recognition network's features",
+            "coefficients": "the squared coefficients of shape and colours",
+            "albedo": "the variance of the colour of skin",
+            "light": "the squared distance of the light's colour from white",
         }
-        for name, (default, told) in weights.items():
-            group.add_argument(f"--loss_{name}_weight", type=float, default=default, help=f"weight of {told}")
+        for name, told in weights.items():
+            option = f"loss_{name}_weight"
+            group.add_argument(f"--{option}", type=float, default=PUBLISHED[option], help=f"weight of {told}")
 
     def read_weights(self, options: Mapping[str, Any]) -> list[str]:
         if options["imagenet_weights"] is not None:
             load_weights(self.network.backbone, Path(options["imagenet_weights"]), passed_over=("fc.",))
         if options["recognition_weights"] is None:
             return ["perceptual loss: left out, there are no --recognition_weights"]
-        self.recognition = Recognition(Path(options["recognition_weights"]))
+        self.recognition = Recognition.read(Path(options["recognition_weights"]))
         return []
 
     def forward(self, batch: Batch) -> Outputs:
@@ -177,8 +184,12 @@ class Deep3dModel(BaseModel):
         return self.decoder.render(face, size)
 
     def losses(self, outputs: Outputs, batch: Batch) -> dict[str, torch.Tensor]:
-        face, picture = self.face(outputs), outputs[WINDOW].float() / 255
-        rendering = self.render(face, picture.shape[-1])
+        face = self.face(outputs)
+        return self.compare(outputs, face, self.render(face, outputs[WINDOW].shape[-1]), batch)
+
+    def compare(self, outputs: Outputs, face: Face, rendering: Rendering, batch: Batch) -> dict[str, torch.Tensor]:
+        """The losses of faces that outputs tell of, with the pictures of them."""
+        picture = outputs[WINDOW].float() / 255
         seen, points = self.decoder.points(face), self.window_landmarks({**batch, **outputs}, WINDOW)
         losses = {
             "color": color_loss(rendering.picture, picture, rendering.front * self.skin_share(picture)),
@@ -188,27 +199,36 @@ class Deep3dModel(BaseModel):
             "light": light_loss(outputs["light"]),
         }
         if self.recognition is not None:
-            own, target = (
-                self.recognition.features(*each) for each in ((rendering.picture, seen), (picture, points))
-            )
-            losses["perceptual"] = perceptual_loss(own, target)
+            features = self.recognition.features(rendering.picture, seen)
+            with torch.no_grad():
+                target = self.recognition.features(picture, points)
+            losses["perceptual"] = perceptual_loss(features, target)
         return {name: self.weights[name] * loss for name, loss in losses.items()}
 
     def skin_share(self, picture: torch.Tensor) -> torch.Tensor:
-        """(B, S, S) how surely each pixel of pictures shows skin, 0 to 1."""
-        return torch.ones_like(picture[:, 0])
+        """(B, S, S) how surely pixels of pictures (B, 3, S, S), RGB from 0 to 1, are skin, 0 to 1."""
+        return skin_probability(picture, self.skin_weights, self.skin_means, self.skin_covariances)
 
     def reconstruct(self, outputs: Outputs, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Shapes of the model in metres, in its own frame, which is that of the data root's canonical vertices where
         step01 built it from them. What else moves with the coefficients, as a head that is placed otherwise from one
         subject to the next, comes from there, too; no picture tells it.
 
-        The pose is the one under which the real camera sees the vertices where Deep3D's camera does.
+        The pose is the one under which the real camera sees the vertices nearest to where Deep3D's camera does, but for
+        what a nearer camera does to a picture that a farther one cannot: that is added, and the pose solved again. What
+        perspective has done to the shape itself, which Deep3D's camera made it explain, stays.
         """
+        seen_by = self.projection, *self.image_size
         verts = self.decoder.canonical(outputs) * self.decoder.metres.to(self.projection)
+        looked_at = {**batch, **outputs}
         seen, _ = project(self.face(outputs).vertices)
-        points = self.image_points(seen, {**batch, **outputs}, WINDOW)
-        return verts, solve_pnp(verts, points, self.projection, *self.image_size)
+        R_t = solve_pnp(verts, self.image_points(seen, looked_at, WINDOW), *seen_by)
+        for _ in range(PERSPECTIVE_ROUNDS):
+            image, _ = project_by(transform(verts, R_t), *seen_by)
+            perspective = self.across_window(image, looked_at, WINDOW)
+            points = seen + perspective - nearest_image(verts, perspective)
+            R_t = solve_pnp(verts, self.image_points(points, looked_at, WINDOW), *seen_by)
+        return verts, R_t
 
 
 def jitter(batch: Batch) -> Batch:
