@@ -168,15 +168,15 @@ def test_attention_is_replayed_at_half_the_resolution(maps):
 def test_an_atrous_pyramid_sees_near_and_far():
     torch.manual_seed(0)
     pyramid = AtrousPyramid(4, 3).double()
-    maps = torch.randn(1, 4, 15, 15, dtype=torch.float64)
-    result = pyramid(maps)[0, :, 7, 7]
-    parts = [torch.einsum("oc,c->o", pyramid.near.weight[:, :, 0, 0], maps[0, :, 7, 7]) + pyramid.near.bias]
+    maps = torch.randn(1, 4, 37, 37, dtype=torch.float64)  # from the middle 18 steps lead just to the edge
+    result = pyramid(maps)[0, :, 18, 18]
+    parts = [torch.einsum("oc,c->o", pyramid.near.weight[:, :, 0, 0], maps[0, :, 18, 18]) + pyramid.near.bias]
     for layer, reach in zip(pyramid.far, (6, 12, 18), strict=True):
         place = layer.bias.clone()
         for row in range(3):
             for column in range(3):
-                y, x = 7 + (row - 1) * reach, 7 + (column - 1) * reach
-                if 0 <= y < 15 and 0 <= x < 15:
+                y, x = 18 + (row - 1) * reach, 18 + (column - 1) * reach
+                if 0 <= y < 37 and 0 <= x < 37:
                     place = place + layer.weight[:, :, row, column] @ maps[0, :, y, x]
         parts.append(place)
     parts.append(pyramid.everywhere.weight[:, :, 0, 0] @ maps[0].mean(dim=(1, 2)) + pyramid.everywhere.bias)
