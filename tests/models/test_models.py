@@ -42,8 +42,8 @@ def test_start_at_the_mean(name, components):
     np.testing.assert_allclose(R_t.detach(), expected, atol=1e-6)
 
 
-# perspective fits points, and the batch's are no face's: tests/models/test_perspective_model.py
-@pytest.mark.parametrize("name", sorted(MODELS.keys() - {"perspective"}))
+# These two fit points, and the batch's are no face's: tests/models/test_perspective_model.py, test_deep3d_model.py
+@pytest.mark.parametrize("name", sorted(MODELS.keys() - {"perspective", "deep3d"}))
 def test_a_few_steps_lower_the_loss(name):
     model = build(name)
     batch = make_batch(model)
@@ -141,5 +141,5 @@ def test_pixels_are_scaled_to_minus_one_and_one():
 
 
 def test_unknown_names_are_told_with_the_known_ones():
-    with pytest.raises(ValueError, match="'vgg'; known are direct, dual_resnet, jmlr"):
+    with pytest.raises(ValueError, match="'vgg'; known are deep3d, direct, dual_resnet, jmlr"):
         get_model_class("vgg")
