@@ -75,6 +75,7 @@ def train(options: argparse.Namespace, description: str, team: Team) -> None:
         check_fits(bases.model, cache.topology)
         world = *world, bases
     model = model_class.build(plain(options), *world)
+    remarks = model.read_weights(plain(options))
     steps_per_epoch = train_set.num_batches(options.batch_size)
     state = TrainingState(model, plain(options), steps_per_epoch, device, team)
     if options.profile:
@@ -85,6 +86,8 @@ def train(options: argparse.Namespace, description: str, team: Team) -> None:
 
     with RunLog(folder, silent=not team.is_first) as log, StopRequest() as stop:
         log.say(f"{description}\n{device_line}, {state.precision}\nrun: {folder}, {len(train_set)} training images")
+        for remark in remarks:
+            log.say(remark)
         goes_on = True
         if state.steps_done == 0 and math.isinf(state.best_score):
             goes_on = validate(state, val_set, cache, options, log, stop, {})

@@ -1,19 +1,23 @@
 """One module a method. MODELS names the methods that --model knows."""
 
 from models.base_model import BaseModel
+from models.deep3d_model import Deep3dModel
 from models.direct_model import DirectModel
 from models.dual_resnet_model import DualResNetModel
 from models.jmlr_model import JmlrModel
 from models.multiview_model import MultiviewModel
 from models.perspective_model import PerspectiveModel
+from models.radan_model import RadanModel
 from util.errors import InputError
 
 MODELS: dict[str, type[BaseModel]] = {
+    "deep3d": Deep3dModel,
     "direct": DirectModel,
     "dual_resnet": DualResNetModel,
     "jmlr": JmlrModel,
     "multiview": MultiviewModel,
     "perspective": PerspectiveModel,
+    "radan": RadanModel,
 }
 
 
