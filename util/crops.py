@@ -58,20 +58,22 @@ def aligned_camera(points: np.ndarray) -> tuple[float, np.ndarray]:
 
 
 def aligned_crop(photo: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What published Deep3D networks look at: (ALIGNED_SIZE, ALIGNED_SIZE, 3) uint8, and the affine (2, 3), photo pixels
-    to the crop's, both from the top left corner.
+    """What published Deep3D networks look at: (ALIGNED_SIZE, ALIGNED_SIZE, 3) uint8, and the affine (2, 3), pixels of
+    the photo to those of the crop, both from the top left corner.
 
-    photo: (h, w, 3) uint8 RGB; points: (5, 2) pixels, as in FIVE_POINTS. The photo is resized bicubically (Pillow) until
-    a decimetre is ALIGNED_SCALE pixels, and cut with the mean face's origin in the middle. Sizes and places are cut to
-    whole pixels towards zero. Deep3D counts y upwards from the middle of the lowest row and cuts as from its edge: one
-    photo pixel too low, which its networks are used to. Black beyond the photo. Raises InputError as `aligned_camera`.
+    photo: (h, w, 3) uint8 RGB; points: (5, 2) pixels, as in FIVE_POINTS. The photo is resized bicubically (Pillow)
+    until a decimetre is ALIGNED_SCALE pixels, and cut with the mean face's origin in the middle. Sizes and places are
+    cut to whole pixels towards zero. Deep3D counts y upwards from the middle of the lowest row and cuts as from its
+    edge: one photo pixel too low, which its networks are used to. Black beyond the photo. Raises InputError as
+    `aligned_camera` does.
     """
     size, (x, y) = aligned_camera(points)
     scale = ALIGNED_SCALE / size
     height, width = photo.shape[:2]
     wide, high = int(width * scale), int(height * scale)
     if not (wide and high):
-        raise InputError(f"five points: wanted points in a photo of {width}x{height}, got {np.asarray(points).tolist()}")
+        told = np.asarray(points).tolist()
+        raise InputError(f"five points: wanted points in a photo of {width}x{height}, got {told}")
     left = int(wide / 2 - ALIGNED_SIZE / 2 + (x - width / 2) * scale)
     top = int(high / 2 - ALIGNED_SIZE / 2 + (y + 1 - height / 2) * scale)
     affine = np.array([[wide / width, 0, -left], [0, high / height, -top]])
