@@ -27,7 +27,7 @@ from data.wcpa_dataset import WcpaDataset
 from models import get_model_class
 from models.morphable import check_fits, pack_bases, read_bases, same_bases, unpack_bases
 from options.base_options import plain
-from options.train_options import FREE_OPTIONS, parse_train_options
+from options.train_options import FREE_OPTIONS, build_parser, parse_train_options
 from util.checkpoint import keep_as, load_checkpoint, pack_arrays, save_checkpoint, write_whole
 from util.device import choose_device, out_of_memory
 from util.distributed import Team, join_team
@@ -75,6 +75,7 @@ def train(options: argparse.Namespace, description: str, team: Team) -> None:
         check_fits(bases.model, cache.topology)
         world = *world, bases
     model = model_class.build(plain(options), *world)
+    remarks = model.read_weights(plain(options))
     steps_per_epoch = train_set.num_batches(options.batch_size)
     state = TrainingState(model, plain(options), steps_per_epoch, device, team)
     if options.profile:
@@ -85,6 +86,8 @@ def train(options: argparse.Namespace, description: str, team: Team) -> None:
 
     with RunLog(folder, silent=not team.is_first) as log, StopRequest() as stop:
         log.say(f"{description}\n{device_line}, {state.precision}\nrun: {folder}, {len(train_set)} training images")
+        for remark in remarks:
+            log.say(remark)
         goes_on = True
         if state.steps_done == 0 and math.isinf(state.best_score):
             goes_on = validate(state, val_set, cache, options, log, stop, {})
@@ -146,10 +149,13 @@ def open_run(options: argparse.Namespace, state: TrainingState, cache: Cache) ->
 def restore_run(folder: Path, options: argparse.Namespace, state: TrainingState, cache: Cache) -> None:
     """Puts the state back to the run's latest checkpoint, and its folder to what it was then."""
     checkpoint = load_checkpoint(folder / "latest.pt")
-    before, now = checkpoint["options"], plain(options)
-    changed = [name for name in now if name not in FREE_OPTIONS and now[name] != before.get(name)]
+    defaults = build_parser(options.model, options.preset).get_default
+    # An option that is younger than the run did then what its default does now.
+    now = plain(options)
+    before = {name: checkpoint["options"].get(name, defaults(name)) for name in now}
+    changed = [name for name in now if name not in FREE_OPTIONS and now[name] != before[name]]
     if changed:
-        told = ", ".join(f"--{name} {before.get(name)} (now {now[name]})" for name in changed)
+        told = ", ".join(f"--{name} {before[name]} (now {now[name]})" for name in changed)
         raise InputError(f"--resume: wanted the options of the run {folder}, which had {told}")
     if options.data == "stream" and checkpoint["num_ranks"] != state.team.size:
         told = f"wanted {checkpoint['num_ranks']} as before, got {state.team.size}"

@@ -1,6 +1,7 @@
 """One module a method. MODELS names the methods that --model knows."""
 
 from models.base_model import BaseModel
+from models.deep3d_model import Deep3dModel
 from models.direct_model import DirectModel
 from models.dual_resnet_model import DualResNetModel
 from models.jmlr_model import JmlrModel
@@ -9,6 +10,7 @@ from models.perspective_model import PerspectiveModel
 from util.errors import InputError
 
 MODELS: dict[str, type[BaseModel]] = {
+    "deep3d": Deep3dModel,
     "direct": DirectModel,
     "dual_resnet": DualResNetModel,
     "jmlr": JmlrModel,

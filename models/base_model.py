@@ -113,6 +113,11 @@ class BaseModel(nn.Module):
         """
         raise NotImplementedError
 
+    def read_weights(self, options: Mapping[str, Any]) -> list[str]:
+        """Reads from files that the options name what a run, and only a run, needs before its first step. Returns what
+        the run is to say of it. Raises FileNotFoundError or InputError where a file is missing or another one."""
+        return []
+
     def set_components(self, count: int) -> None:
         """Has `vertices` read so many of the training shapes' principal components, or as many as there are. Raises
         InputError where that is less than none."""

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional
 
 from util.checkpoint import pack_arrays, unpack_arrays
 from util.errors import InputError
@@ -98,6 +99,16 @@ class MorphableLayer(nn.Module):
     def colors(self, coefficients: torch.Tensor) -> torch.Tensor:
         """(B, N, 3) RGB, about 0 to 1, of albedo coefficients (B, A)."""
         return self.albedo_mean + (coefficients @ self.albedo.flatten(1)).unflatten(1, self.albedo_mean.shape)
+
+    def normals(self, vertices: torch.Tensor) -> torch.Tensor:
+        """(B, N, 3) unit normals of meshes (B, N, 3), out of the face: at a vertex the direction of the sum of its
+        triangles' unit normals, as Deep3D has it; zeros where that has none."""
+        first, second, third = vertices[:, self.triangles.T.flatten().long()].unflatten(1, (3, -1)).unbind(dim=1)
+        facing = functional.normalize(torch.linalg.cross(first - second, second - third), dim=2)
+        sums = torch.zeros_like(vertices)
+        for corner in self.triangles.T:
+            sums = sums.index_add(1, corner, facing)
+        return functional.normalize(sums, dim=2)
 
 
 def write_bases(path: Path, bases: FaceBases) -> None:

@@ -117,9 +117,8 @@ def flag_value(parser: argparse.ArgumentParser, action: argparse.Action, value: 
     if isinstance(value, bool):
         message = f"wanted a value, got {str(value).lower()}; the words yes, no, on, off need quotes to be text"
         raise argparse.ArgumentError(action, message)
-    if isinstance(value, list) and action.type is parse_gpu_ids:
-        # as options.json holds them
-        value = ",".join(map(str, value)) or "-1"
+    if isinstance(value, list) and action.type in NO_NUMBERS:
+        value = ",".join(map(str, value)) or NO_NUMBERS[action.type]
     if not isinstance(value, str):
         raise argparse.ArgumentError(action, f"wanted one value, got {'none' if value is None else value}")
     result = parser._get_value(action, value)
@@ -175,6 +174,21 @@ def parse_gpu_ids(text: str) -> list[int]:
     if len(set(ids)) < len(ids):
         raise argparse.ArgumentTypeError(f"wanted each GPU once, got {text}")
     return ids
+
+
+def parse_epochs(text: str) -> list[int]:
+    """An argparse type: "15,25" is after the epochs 15 and 25, "" never."""
+    words = [word for word in text.split(",") if text.strip()]
+    if not all(word.strip().isdecimal() for word in words):
+        raise argparse.ArgumentTypeError(f"wanted numbers of epochs, as in 15 or 15,25, got {text!r}")
+    epochs = [int(word) for word in words]
+    if epochs != sorted(set(epochs)) or 0 in epochs:
+        raise argparse.ArgumentTypeError(f"wanted epochs from 1 up, each later than the one before, got {text}")
+    return epochs
+
+
+# What these types read for an empty list: options.json holds what they give as lists.
+NO_NUMBERS = {parse_gpu_ids: "-1", parse_epochs: ""}
 
 
 def parse_run_name(text: str) -> str:

@@ -14,6 +14,7 @@ from options.base_options import (
     choose_first,
     describe,
     number,
+    parse_epochs,
     read_settings,
 )
 
@@ -57,6 +58,12 @@ def build_parser(model: str, preset: str) -> StepParser:
         default="adam",
         help="adam: AdamW; sgd: stochastic gradient descent with momentum --beta1",
     )
+    group.add_argument(
+        "--nesterov",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="with sgd: take the gradient where the momentum leads to",
+    )
     group.add_argument("--beta1", type=number(float, 0, 0.99999), default=0.5, help="Adam's first momentum, or SGD's")
     group.add_argument("--beta2", type=number(float, 0, 0.99999), default=0.999, help="Adam's second momentum")
     group.add_argument(
@@ -67,13 +74,23 @@ def build_parser(model: str, preset: str) -> StepParser:
     )
     group.add_argument(
         "--lr_policy",
-        choices=["linear", "cosine", "polynomial", "constant"],
+        choices=["linear", "cosine", "polynomial", "step", "constant"],
         default="linear",
         help="linear: constant, then epoch by epoch down to zero over --epochs_decay; cosine and "
-        "polynomial (quadratic): step by step to zero",
+        "polynomial (quadratic): step by step to zero; step: times --lr_factor after each of --lr_milestones",
     )
     group.add_argument(
         "--epochs_decay", type=number(int, 0), default=5, metavar="N", help="last epochs, in which linear goes down"
+    )
+    group.add_argument(
+        "--lr_milestones",
+        type=parse_epochs,
+        default=[],
+        metavar="EPOCHS",
+        help="with --lr_policy step: after which epochs the rate goes down, as in 15,25,30",
+    )
+    group.add_argument(
+        "--lr_factor", type=number(float, 0, 1), default=0.2, metavar="FACTOR", help="with --lr_policy step: how far"
     )
     group.add_argument("--warmup_steps", type=number(int, 0), default=0, metavar="N", help="steps of rising rate")
     group.add_argument(
@@ -193,6 +210,11 @@ def parse_train_options(arguments: Sequence[str] | None = None) -> tuple[argpars
     options = parser.parse_args(arguments, settings)
     if options.lr_policy == "linear" and options.epochs_decay > options.epochs:
         parser.error(f"--epochs_decay: wanted at most --epochs {options.epochs}, got {options.epochs_decay}")
+    if options.lr_policy == "step" and not options.lr_milestones:
+        parser.error("--lr_policy step: wanted --lr_milestones, after which the rate goes down, got none")
+    if options.nesterov and (options.optimizer != "sgd" or options.beta1 == 0):
+        told = f"--optimizer {options.optimizer} --beta1 {options.beta1}"
+        parser.error(f"--nesterov: wanted --optimizer sgd and a momentum --beta1 above 0, got {told}")
     if options.debug and options.data == "stream":
         parser.error("--debug: wanted --data files or packed, which can be cut short, got stream")
     if options.data == "stream" and options.dataset != "wcpa":

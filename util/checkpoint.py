@@ -60,15 +60,34 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """Loads a checkpoint onto the CPU. Raises FileNotFoundError, or InputError for a file that is none or is cut."""
     if not path.is_file():
         raise FileNotFoundError(f"checkpoint {path}: no such file; is --name right, and has step02_train.py run?")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, ValueError, KeyError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError(f"checkpoint {path}: wanted a whole checkpoint, cannot read it ({reason})") from None
+    state = load_plain(path, "checkpoint")
     wanted = {"model", "options", "topology", "statistics"}
     if not isinstance(state, dict) or not wanted <= state.keys():
         raise InputError(f"checkpoint {path}: wanted one of this project's, with {', '.join(sorted(wanted))}")
     return state
+
+
+def load_plain(path: Path, kind: str) -> Any:
+    """Loads tensors and plain types that torch saved onto the CPU, whatever they are. Raises FileNotFoundError, or
+    InputError for a file that is none or is cut; kind: what to call it then."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{kind} {path}: no such file")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, ValueError, KeyError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(f"{kind} {path}: wanted a whole {kind}, cannot read it ({reason})") from None
+
+
+def load_weights(network: torch.nn.Module, path: Path, passed_over: tuple[str, ...] = ()) -> None:
+    """Puts the weights of a file with a state dict into a network, but for names that begin with `passed_over`. Raises
+    FileNotFoundError, or InputError where they are another network's."""
+    weights = load_plain(path, "weights")
+    try:
+        network.load_state_dict({name: value for name, value in weights.items() if not name.startswith(passed_over)})
+    except (RuntimeError, AttributeError, TypeError) as error:
+        told = " ".join(str(error).split())[:300]
+        raise InputError(f"weights {path}: wanted those of {type(network).__name__} ({told})") from None
 
 
 def pack_arrays(holder: Any) -> dict[str, torch.Tensor]:

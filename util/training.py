@@ -44,10 +44,11 @@ def split_batch(batch: Batch, parts: int) -> Iterator[Batch]:
 
 def make_optimizer(model: torch.nn.Module, options: Mapping[str, Any]) -> torch.optim.Optimizer:
     """Adam, whose weight decay is decoupled, or stochastic gradient descent, whose is a part of the gradient and whose
-    momentum is `beta1`; see options/train_options.py."""
+    momentum is `beta1`, Nesterov's where `nesterov` is true; see options/train_options.py."""
     settings = {"lr": options["lr"], "weight_decay": options["weight_decay"], "fused": True}
     if options["optimizer"] == "sgd":
-        return torch.optim.SGD(model.parameters(), momentum=options["beta1"], **settings)
+        settings |= {"momentum": options["beta1"], "nesterov": options["nesterov"]}
+        return torch.optim.SGD(model.parameters(), **settings)
     return torch.optim.AdamW(model.parameters(), betas=(options["beta1"], options["beta2"]), **settings)
 
 
@@ -88,6 +89,8 @@ class TrainingState:
             options["epochs_decay"],
             options["warmup_steps"],
             steps_per_epoch,
+            options["lr_milestones"],
+            options["lr_factor"],
         )
         self.averaged = copy.deepcopy(self.model).requires_grad_(False) if options["averaging"] > 0 else None
         precision = options["precision"]

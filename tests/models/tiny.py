@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from models import MODELS
+from models.morphable import FaceBases, FittingStatistics, MorphableModel
 from options.train_options import build_parser
 from util.camera import WCPA_PROJECTION
 from util.mesh import Topology
@@ -24,12 +25,36 @@ STATISTICS = LabelStatistics(
 TOPOLOGY = Topology(
     STATISTICS.verts_mean, np.int32([[0, 1, 2]]), np.arange(68) % NUM_VERTICES, np.arange(NUM_VERTICES, dtype=np.int64)
 )
+BASES = FaceBases(
+    MorphableModel(
+        STATISTICS.verts_mean,
+        STATISTICS.verts_basis[:4],
+        STATISTICS.verts_basis[4:7],
+        np.ones(4, np.float32),
+        np.ones(3, np.float32),
+        RANDOM.uniform(0.3, 0.7, (NUM_VERTICES, 3)).astype(np.float32),
+        RANDOM.normal(0, 0.05, (5, NUM_VERTICES, 3)).astype(np.float32),
+        TOPOLOGY.triangles,
+        TOPOLOGY.keypoints,
+        np.arange(NUM_VERTICES) % 2 == 0,
+        np.int64([0]),
+        np.float64(1.0),
+    ),
+    FittingStatistics(
+        np.float32([60, 0, 0, 60, 0, 60, 0, 60, 0, 0, 60, 0]),
+        np.ones(12, np.float32),
+        np.float32([[0.5, 0.5], [0.5, 0.5]]),
+        RANDOM.uniform(50, 200, (2, 2, 3)).astype(np.float32),
+        np.tile(400 * np.eye(3, dtype=np.float32), (2, 2, 1, 1)),
+    ),
+)
 
 
 def build(name, preset="standard"):
     options = vars(build_parser(name, preset).parse_args(["--data_root", "x"]))
     torch.manual_seed(0)
-    return MODELS[name].build(options, TOPOLOGY, STATISTICS, WCPA_PROJECTION, IMAGE_SIZE)
+    world = TOPOLOGY, STATISTICS, WCPA_PROJECTION, IMAGE_SIZE
+    return MODELS[name].build(options, *world, *([BASES] if MODELS[name].needs_bases else []))
 
 
 def make_batch(model):

@@ -98,6 +98,9 @@ def test_an_empty_file_says_nothing(parse, write, content):
         ("gpu_ids: 0,1", [0, 1]),
         ("gpu_ids: [2, 0]", [2, 0]),
         ("gpu_ids: []", []),
+        ("lr_milestones: 15,25", [15, 25]),
+        ("lr_milestones: [15, 25]", [15, 25]),
+        ("lr_milestones: []", []),
         ("name: 007", "007"),  # 7
         ("name: 2024-01-31", "2024-01-31"),  # a date
         ("name: '12'", "12"),
@@ -148,7 +151,7 @@ def test_every_flag_of_a_file_can_be_taken_back(train, write):
         ("mirror: 1.5", "mirror: wanted float in 0..1, got 1.5"),
         ("epochs: 2.5", "epochs: wanted int, got '2.5'"),
         ("shape_components: few", "shape_components: invalid int value: 'few'"),
-        ("lr_policy: step", "lr_policy: invalid choice: 'step' (choose from"),
+        ("lr_policy: stairs", "lr_policy: invalid choice: 'stairs' (choose from"),
         ("name: a/b", "name: wanted a name that can be a folder's, got 'a/b'"),
         ("gpu_ids: one", "gpu_ids: wanted numbers of GPUs, as in 0 or 0,1, or -1 for the CPU, got 'one'"),
         ("gpu_ids: [0, 0]", "gpu_ids: wanted each GPU once, got 0,0"),

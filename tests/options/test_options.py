@@ -125,6 +125,10 @@ def test_unknown_model_and_preset_list_the_known_ones(capsys):
         (["--lr", "fast"], "wanted float, got 'fast'"),
         (["--mirror", "1.5"], "wanted float in 0..1, got 1.5"),
         (["--lr", "nan"], "wanted float, got 'nan'"),
+        (["--lr_policy", "step"], "--lr_policy step: wanted --lr_milestones, after which the rate goes down, got none"),
+        (["--lr_milestones", "5,x"], "wanted numbers of epochs, as in 15 or 15,25, got '5,x'"),
+        (["--lr_milestones", "5,3"], "wanted epochs from 1 up, each later than the one before, got 5,3"),
+        (["--nesterov"], "--nesterov: wanted --optimizer sgd and a momentum --beta1 above 0, got --optimizer adam"),
     ],
 )
 def test_wrong_values_are_told(capsys, arguments, message):

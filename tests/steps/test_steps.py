@@ -343,6 +343,16 @@ def test_runs_are_never_overwritten_and_resumed_only_as_they_were(trained, run_s
     status, text = run_script(step02_train, *trained, *TINY, "--resume", "--lr", 0.5)
     assert status == 1
     assert "which had --lr 0.002 (now 0.5)" in text
+    # a run from before an option had its default, whatever that is called now
+    path = Path(trained[trained.index("--checkpoints_dir") + 1]) / "tiny" / "latest.pt"
+    state = torch.load(path, weights_only=True)
+    for name in ("nesterov", "lr_milestones", "lr_factor"):
+        del state["options"][name]
+    torch.save(state, path)
+    status, text = run_script(step02_train, *trained, *TINY, "--resume", "--lr_factor", 0.5)
+    assert (status, "which had --lr_factor 0.2 (now 0.5)" in text) == (1, True)
+    status, text = run_script(step02_train, *trained, *TINY, "--resume")
+    assert status == 0, text
 
 
 def test_a_loss_that_is_not_finite_names_its_images(prepared, tmp_path, run_script):

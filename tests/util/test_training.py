@@ -33,6 +33,14 @@ def test_polynomial_is_quadratic():
     assert [factor(0), factor(50), factor(90), factor(100)] == pytest.approx([0.5, 0.25, 0.01, 0])
 
 
+def test_stairs_after_epochs():
+    stairs = {"milestones": [15, 25, 30], "step_factor": 0.2}
+    factor = rate_factor("step", 40, epochs_decay=0, warmup_steps=0, steps_per_epoch=3, **stairs)
+    # the first step of the sixteenth epoch is the first of the lower rate
+    by_step = [factor(step) for step in (0, 44, 45, 74, 75, 89, 90, 119)]
+    assert by_step == pytest.approx([1, 1, 0.2, 0.2, 0.04, 0.04, 0.008, 0.008])
+
+
 def test_unknown_policy_is_told():
     with pytest.raises(ValueError, match="'stair'"):
         rate_factor("stair", 1, 1, 1, 1)
@@ -101,7 +109,10 @@ OPTIONS = {
     "beta1": 0.9,
     "beta2": 0.999,
     "weight_decay": 0.0,
+    "nesterov": False,
     "lr_policy": "constant",
+    "lr_milestones": [],
+    "lr_factor": 0.2,
     "epochs": 2,
     "epochs_decay": 0,
     "warmup_steps": 0,
@@ -294,16 +305,21 @@ def test_work_that_may_be_given_up_ends_where_it_is():
         os.kill(os.getpid(), signal.SIGTERM)  # outside of it a second one changes nothing
 
 
-def test_gradient_descent_by_hand():
-    """Two steps on y = weight x: momentum 0.9, and weight decay as a part of the gradient."""
-    options = {**OPTIONS, "optimizer": "sgd", "weight_decay": 0.5}
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_gradient_descent_by_hand(nesterov):
+    """Two steps on y = weight x: momentum 0.9, and weight decay as a part of the gradient; Nesterov's steps are by the
+    gradient and 0.9 of the new momentum."""
+    options = {**OPTIONS, "optimizer": "sgd", "weight_decay": 0.5, "nesterov": nesterov}
     state = TrainingState(Line(), options, 2, torch.device("cpu"))
     batch = {"x": torch.tensor([[1.0, 0, 0]]), "y": torch.tensor([0.0])}
     weight, velocity, bias, bias_velocity = 1.0, 0.0, 0.0, 0.0
     for _ in range(2):
         state.train_step(batch)
-        slope = 2 * (weight + bias)
-        velocity, bias_velocity = 0.9 * velocity + slope + 0.5 * weight, 0.9 * bias_velocity + slope + 0.5 * bias
-        weight, bias = weight - 0.1 * velocity, bias - 0.1 * bias_velocity
+        gradients = [2 * (weight + bias) + 0.5 * value for value in (weight, bias)]
+        velocity, bias_velocity = 0.9 * velocity + gradients[0], 0.9 * bias_velocity + gradients[1]
+        steps = velocity, bias_velocity
+        if nesterov:
+            steps = gradients[0] + 0.9 * velocity, gradients[1] + 0.9 * bias_velocity
+        weight, bias = weight - 0.1 * steps[0], bias - 0.1 * steps[1]
     assert state.model.layer.weight[0, 0].item() == pytest.approx(weight, rel=1e-6)  # float32
     assert state.model.layer.bias.item() == pytest.approx(bias, rel=1e-6)

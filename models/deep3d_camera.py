@@ -1,0 +1,37 @@
+"""Deep3D's camera: a perspective one at a fixed place before the face, whatever camera took the picture.
+
+It stands at (0, 0, DISTANCE) and looks down -z; the face is about the origin and looks at it. Lengths are decimetres, x
+to the right, y up; row vectors. Where points are seen is told from -1 to 1 across the window, y down.
+"""
+
+import torch
+from torch.nn import functional
+
+DISTANCE = 10.0
+# In half sides of the window: 1015 pixels of 224.
+FOCAL = 1015 / 112
+# Nothing is seen from nearer than this (the published near plane, less one).
+NEAREST, BEND = 4.0, 5.0
+
+
+def rotations(angles: torch.Tensor) -> torch.Tensor:
+    """(B, 3, 3) for row vectors: turned by angles (B, 3), radians, about x, then y, then z. In column form it is
+    Rz Ry Rx, of which this is the transposed matrix."""
+    (sin_x, sin_y, sin_z), (cos_x, cos_y, cos_z) = torch.sin(angles).T, torch.cos(angles).T
+    columns = [
+        torch.stack([cos_z * cos_y, sin_z * cos_y, -sin_y], dim=1),
+        torch.stack([cos_z * sin_y * sin_x - sin_z * cos_x, sin_z * sin_y * sin_x + cos_z * cos_x, cos_y * sin_x], dim=1),
+        torch.stack([cos_z * sin_y * cos_x + sin_z * sin_x, sin_z * sin_y * cos_x - cos_z * sin_x, cos_y * cos_x], dim=1),
+    ]
+    return torch.stack(columns, dim=1)
+
+
+def project(points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Where points (B, n, 3) are seen, (B, n, 2), and how far they are along the view direction, (B, n).
+
+    From BEND on towards the camera distances are drawn out, so that they never reach NEAREST: no point is behind the
+    camera, whatever the network gives, and gradients still tell the way back.
+    """
+    distance = BEND + functional.elu(DISTANCE - points[..., 2] - BEND)
+    seen = points[..., :2] * points.new_tensor([FOCAL, -FOCAL]) / distance[..., None]
+    return seen, distance
