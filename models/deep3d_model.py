@@ -29,6 +29,7 @@ from models.deep3d_losses import (
 from models.morphable import FaceBases
 from models.r_net import RNet
 from util.checkpoint import load_weights
+from util.evidence import CoefficientEvidence, CoefficientSpace
 from util.mesh import Topology
 from util.pnp import solve_pnp
 from util.statistics import LabelStatistics
@@ -99,6 +100,7 @@ class Deep3dModel(BaseModel):
         self.weights = dict(weights) if weights is not None else dict.fromkeys(LOSSES, 1.0)
         check_weights(self.weights)
         self.bases, self.image_size, self.geometry_jitter = bases, image_size, geometry_jitter
+        self.backbone_name = backbone
         self.decoder = Deep3dDecoder(bases.model)
         # They come from the run, not from its weights.
         self.register_buffer("projection", torch.tensor(projection, dtype=torch.float32), persistent=False)
@@ -116,9 +118,7 @@ class Deep3dModel(BaseModel):
         bases: FaceBases,
     ) -> "Deep3dModel":
         weights = {name: options[f"loss_{name}_weight"] for name in LOSSES}
-        return cls(
-            statistics, projection, image_size, bases, options["backbone"], options["geometry_jitter"], weights
-        )
+        return cls(statistics, projection, image_size, bases, options["backbone"], options["geometry_jitter"], weights)
 
     @staticmethod
     def add_options(group: argparse._ArgumentGroup) -> None:
@@ -188,9 +188,7 @@ class Deep3dModel(BaseModel):
             "light": light_loss(outputs["light"]),
         }
         if self.recognition is not None:
-            own, target = (
-                self.recognition.features(*each) for each in ((rendering.picture, seen), (picture, points))
-            )
+            own, target = (self.recognition.features(*each) for each in ((rendering.picture, seen), (picture, points)))
             losses["perceptual"] = perceptual_loss(own, target)
         return {name: self.weights[name] * loss for name, loss in losses.items()}
 
@@ -209,6 +207,29 @@ class Deep3dModel(BaseModel):
         seen, _ = project(self.face(outputs).vertices)
         points = self.image_points(seen, {**batch, **outputs}, WINDOW)
         return verts, solve_pnp(verts, points, self.projection, *self.image_size)
+
+    @property
+    def space(self) -> CoefficientSpace:
+        """The morphable model in metres, a deviation of real faces a coefficient."""
+        decoder, metres = self.decoder, self.decoder.metres.to(self.projection)
+        parts = decoder.identity, decoder.expression
+        deviations = decoder.identity_deviations, decoder.expression_deviations
+        scaled = (part * metres * each[:, None, None] for part, each in zip(parts, deviations, strict=True))
+        return CoefficientSpace(decoder.mean * metres, *scaled)
+
+    def identity_told(self, outputs: Outputs) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, K) the coefficients of the identity that each image tells by itself, and (B, K) how far each of them is
+        to be trusted."""
+        return outputs["identity"], torch.ones_like(outputs["identity"])
+
+    def shape_evidence(self, outputs: Outputs, batch: Batch, verts: torch.Tensor | None = None) -> CoefficientEvidence:
+        identity, confidence = self.identity_told(outputs)
+        expression = outputs["expression"]
+        if verts is not None:
+            found = self.space.coefficients(verts)
+            identity = identity + found[:, : identity.shape[1]] - outputs["identity"]
+            expression = found[:, identity.shape[1] :]
+        return CoefficientEvidence(identity, confidence, expression)
 
 
 def jitter(batch: Batch) -> Batch:

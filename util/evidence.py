@@ -20,6 +20,8 @@ from util.face_space import FaceSpace
 
 # Directions in which the training expressions, or identities, hardly vary do so by at least this share.
 LEAST_VARIANCE = 1e-3
+# Of the mean squared length of a morphable model's bases: far below what the faces of a photo tell.
+LEAST_PULL = 1e-6
 
 
 class ShapeEvidence(NamedTuple):
@@ -57,6 +59,15 @@ class CoefficientSpace(NamedTuple):
     mean: torch.Tensor
     identity: torch.Tensor
     expression: torch.Tensor
+
+    def coefficients(self, verts: torch.Tensor) -> torch.Tensor:
+        """(B, K + E) float32 identity and expression of the faces that are nearest to shapes (B, N, 3), by least
+        squares with a little pull to zero, for what the bases have in common."""
+        basis = torch.cat([self.identity, self.expression]).flatten(1).double()
+        products = basis @ basis.T
+        pull = LEAST_PULL * products.diagonal().mean() * torch.eye(len(basis), device=basis.device)
+        away = (verts - self.mean).flatten(1).double()
+        return torch.linalg.solve(products + pull, basis @ away.T).T.float()
 
 
 class CoefficientEvidence(NamedTuple):
