@@ -44,8 +44,8 @@ def test_start_at_the_mean(name, components):
     np.testing.assert_allclose(R_t.detach(), expected, atol=1e-6)
 
 
-# perspective fits points, and the batch's are no face's: tests/models/test_perspective_model.py
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "perspective"])
+# These two fit points, and the batch's are no face's: tests/models/test_perspective_model.py, test_deep3d_model.py
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("perspective", "deep3d")])
 def test_a_few_steps_lower_the_loss(name):
     model = build(name)
     batch = make_batch(model)
