@@ -7,6 +7,7 @@ import argparse
 import csv
 import hashlib
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,9 @@ from data.streaming import write_shards
 from data.wcpa import SampleId, WcpaRoot, write_sample_list
 from data.wcpa_dataset import WcpaDataset, window_error
 from data.windows import face_box
+from models.morphable import write_bases
+from models.morphable_building import TrainingImages, build_bases
+from models.morphable_picture import draw_model
 from options.base_options import plain
 from options.preparation_options import parse_preparation_options
 from util.checkpoint import write_whole
@@ -50,6 +54,7 @@ def main() -> None:
 
     options.cache_dir.mkdir(parents=True, exist_ok=True)
     (options.cache_dir / "source.json").unlink(missing_ok=True)  # there is no cache until it is written anew
+    (options.cache_dir / "morphable.npz").unlink(missing_ok=True)  # it may be of other subjects
     rejected, good, digests = [], {}, {}
     statistics = StatisticsAccumulator(len(train))
     for split, samples in (("train", train), ("val", val), ("test", test)):
@@ -88,6 +93,24 @@ def main() -> None:
     print(f"cache: {options.cache_dir} (look at {options.cache_dir / 'check.jpg'})")
     if options.pack != "none":
         pack_splits(options, root)
+    if options.build_morphable:
+        build_morphable(options, root)
+
+
+def build_morphable(options: argparse.Namespace, root: WcpaRoot) -> None:
+    """Learns the morphable model of the training list of the cache, says how good it is, and writes and draws it."""
+    cache = read_cache(options.cache_dir, root)
+    read = partial(root.read, num_vertices=cache.topology.num_vertices, labelled=True)
+    images = TrainingImages(
+        cache.train, cache.labels["train"], read, cache.topology, cache.projection, cache.image_size
+    )
+    components = options.identity_components, options.expression_components, options.albedo_components
+    bases, described = build_bases(images, *components, options.num_workers)
+    print(described)
+    path = options.cache_dir / "morphable.npz"
+    write_bases(path, bases)
+    save_picture(path.with_suffix(".jpg"), draw_model(bases.model))
+    print(f"morphable model: {path} (look at {path.with_suffix('.jpg')})")
 
 
 def pack_splits(options: argparse.Namespace, root: WcpaRoot) -> None:

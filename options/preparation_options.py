@@ -55,6 +55,25 @@ def parse_preparation_options(arguments: Sequence[str] | None = None) -> argpars
         help="with --pack: also write the packed training samples into N tar files, cache/shards, for --data stream; a "
         "multiple of the processes that will train; 0 for none",
     )
+    group = parser.add_argument_group("morphable model")
+    group.add_argument(
+        "--build_morphable",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="also learn a morphable model, shapes and colours, from the training images, for the models that need one",
+    )
+    for name, most, what in (
+        ("identity", 80, "what tells one face from another"),
+        ("expression", 40, "what one face does"),
+        ("albedo", 40, "the colours of faces"),
+    ):
+        group.add_argument(
+            f"--{name}_components",
+            type=number(int, 1),
+            default=most,
+            metavar="N",
+            help=f"at most so many principal components of {what}; as many as there are",
+        )
     options = parser.parse_args(arguments)
     if options.shards and options.pack == "none":
         parser.error("--shards: wanted with --pack, which makes what goes into the shards")

@@ -39,18 +39,32 @@ def vertex_colors(photo: np.ndarray, scene: Scene, faces: list[FacePrediction]) 
     for face, rows in zip(faces, scene.vertex_slices, strict=True):
         seen, mirror = seen_in_scene[rows], face.topology.mirror
         x, y, _ = scene.screen[rows].T
-        well = seen & (_cosines(face) > (TURNED_AWAY + FULL_VIEW) / 2)
+        well = seen & (facing(face.camera_verts, face.topology.triangles)[0] > (TURNED_AWAY + FULL_VIEW) / 2)
         well = well if well.any() else seen
         colors = np.full((len(seen), 3), GREY, np.uint8)
-        for channel in range(3):
-            values = map_coordinates(photo[..., channel], [y[well], x[well]], np.float32, order=1, mode="nearest")
-            colors[well, channel] = np.rint(values)
+        colors[well] = np.rint(colors_at(photo, x[well], y[well]))
         if well.any():
             sources = np.where(well, np.arange(len(well)), mirror)
             sources = np.where(well[sources], sources, _nearest_on_mesh(face, np.flatnonzero(well)))
             colors = colors[sources]
         colored.append((colors, seen))
     return colored
+
+
+def colors_at(photo: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """(n, 3) float32 bilinear levels of a photo (h, w, 3) at x and y (n,), pixel centres at whole numbers; beyond its
+    outermost ones, those of the border."""
+    channels = [
+        map_coordinates(photo[..., channel], [y, x], np.float32, order=1, mode="nearest") for channel in (0, 1, 2)
+    ]
+    return np.stack(channels, axis=1)
+
+
+def facing(points: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) cosine of the angle between the normal at each vertex and the direction to the camera, and the unit normals
+    (N, 3). points: (N, 3) in camera space."""
+    normals = get_normal(points, triangles)
+    return -(normals * points).sum(axis=1) / np.linalg.norm(points, axis=1), normals
 
 
 def _nearest_on_mesh(face: FacePrediction, targets: np.ndarray) -> np.ndarray:
@@ -80,9 +94,10 @@ def face_texture(
     chart = np.concatenate([uv, np.zeros((1, 2), uv.dtype)])
     texels, seen = unwrap_texture(photo, scene.screen, scene.triangles, chart, size, size, scene.distance, uv_triangles)
     inside = cv2.distanceTransform(seen.astype(np.uint8), cv2.DIST_L2, 3) / (SEAM * size)
-    cosine = _on_chart(_cosines(faces[index]), faces[index].topology.triangles, uv, size)
-    facing = (cosine - TURNED_AWAY) / (FULL_VIEW - TURNED_AWAY)
-    trust = np.clip(facing, 0, 1) * np.clip(inside, 0, 1)
+    triangles = faces[index].topology.triangles
+    cosine = _on_chart(facing(faces[index].camera_verts, triangles)[0], triangles, uv, size)
+    turned = (cosine - TURNED_AWAY) / (FULL_VIEW - TURNED_AWAY)
+    trust = np.clip(turned, 0, 1) * np.clip(inside, 0, 1)
     from_mirror = (1 - trust) * trust[:, ::-1]
     weight = trust + from_mirror
     colors = trust[..., None] * texels + from_mirror[..., None] * texels[:, ::-1]
@@ -90,12 +105,6 @@ def face_texture(
         _filled(colors.astype(np.float32), weight.astype(np.float32)) if weight.any() else np.full_like(colors, GREY)
     )
     return Texture(np.rint(filled).astype(np.uint8), seen)
-
-
-def _cosines(face: FacePrediction) -> np.ndarray:
-    """(N,) cosine of the angle between the normal at each vertex and the direction to the camera."""
-    points = face.camera_verts
-    return -(get_normal(points, face.topology.triangles) * points).sum(axis=1) / np.linalg.norm(points, axis=1)
 
 
 def _on_chart(values: np.ndarray, triangles: np.ndarray, uv: np.ndarray, size: int) -> np.ndarray:
