@@ -31,11 +31,12 @@ from models.exported import export_network
 from models.loading import read_run
 from options.predict_options import parse_predict_options
 from util.errors import InputError, run_step, told
+from util.photo_predictor import Start
 from util.pictures import fit_square, label, mosaic, save_picture
 from util.prediction import FacePrediction
 from util.prediction_files import Prediction, write_faces_table, write_prediction
 from util.prediction_pictures import overlay_picture
-from util.predictor import Predictor, Start
+from util.predictor import Predictor
 from util.scene import join_faces
 from util.stages import Stages
 from util.tracking import Tracker
