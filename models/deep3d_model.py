@@ -163,9 +163,7 @@ class Deep3dModel(BaseModel):
     def forward(self, batch: Batch) -> Outputs:
         if self.training and self.geometry_jitter:
             batch = jitter(batch)
-        *parts, across, along = self.network(batch[WINDOW].float() / 255)
-        outputs = dict(zip(self.decoder.sizes, parts, strict=False))
-        outputs["translation"] = torch.cat([across, along], dim=1)
+        outputs = self.decoder.named(self.network(batch[WINDOW].float() / 255))
         return {**outputs, **{name: batch[name] for name in (WINDOW, f"{WINDOW}_affine")}}
 
     def face(self, outputs: Outputs) -> Face:
