@@ -113,10 +113,14 @@ class PhotoPredictor:
         if self.steps == 2:
             # Points that are known need no second look.
             again = [i for i, (start, face) in enumerate(zip(starts, faces, strict=True)) if face and not start.known]
-            second = [Start(faces[i].landmarks2d, False, starts[i].source) for i in again]
+            second = [self.second_start(starts[i], faces[i]) for i in again]
             for index, face in zip(again, self.step(image, camera, second), strict=True):
                 faces[index] = face
         return each_once([face for face in faces if face is not None])
+
+    def second_start(self, start: Start, face: FacePrediction) -> Start:
+        """Where to look again for a face that was found from a start."""
+        return Start(face.landmarks2d, False, start.source)
 
     def step(self, image: np.ndarray, camera: PhotoCamera, starts: Sequence[Start]) -> list[FacePrediction | None]:
         """One look at each of the faces; None for those too small to see."""
