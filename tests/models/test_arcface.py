@@ -69,7 +69,9 @@ def test_block_against_scipy():
         return weight * (maps - mean) / np.sqrt(variance + 1e-5) + bias
 
     def convolve(maps, weight):
-        return np.stack([sum(correlate(m, k, mode="constant") for m, k in zip(maps, each)) for each in weight])
+        return np.stack(
+            [sum(correlate(m, k, mode="constant") for m, k in zip(maps, each, strict=True)) for each in weight]
+        )
 
     inner = norm(convolve(norm(maps, "bn1"), parts["conv1.weight"]), "bn2")
     inner = np.where(inner > 0, inner, parts["prelu.weight"][:, None, None] * inner)

@@ -15,7 +15,8 @@ from models.deep3d_decoder import Deep3dDecoder
 from models.deep3d_model import LOSSES, Deep3dModel, jitter
 from models.morphable import MorphableModel
 from tests.models.tiny import BASES, IMAGE_SIZE, SIZE, STATISTICS, build, make_batch
-from util.camera import WCPA_PROJECTION, project as project_by, transform
+from util.camera import WCPA_PROJECTION, transform
+from util.camera import project as project_by
 
 
 def flat_model(vertices, triangles, metres=0.1, front=None, colors=0.5):
