@@ -11,7 +11,7 @@ from models.base_model import Outputs
 from models.deep3d_decoder import Deep3dDecoder
 from models.deep3d_model import Deep3dModel
 from models.loading import read_run
-from models.morphable import MorphableModel
+from models.morphable import loose_topology
 from models.morphable_files import read_morphable
 from models.r_net import RNet
 from util.checkpoint import load_plain
@@ -96,7 +96,7 @@ def read_published(path: Path, content: Any, bases: Path) -> Deep3dNetwork:
         network.load_state_dict(state)
     except RuntimeError as error:
         raise InputError(f"weights {path}: wanted those of R-Net ({' '.join(str(error).split())[:300]})") from None
-    return Deep3dNetwork(network, decoder, topology_of_file(model), ALIGNED_SIZE, published=True)
+    return Deep3dNetwork(network, decoder, loose_topology(model), ALIGNED_SIZE, published=True)
 
 
 def check_sizes(path: Path, bases: Path, state: dict[str, torch.Tensor], decoder: Deep3dDecoder) -> None:
@@ -107,10 +107,3 @@ def check_sizes(path: Path, bases: Path, state: dict[str, torch.Tensor], decoder
             raise InputError(
                 f"weights {path}: wanted {size} numbers of {name}, as the face model {bases} has, got {len(layer)}"
             )
-
-
-def topology_of_file(model: MorphableModel) -> Topology:
-    """The topology of a model's meshes, in metres. Which vertex is which one's mirror image is not known of such
-    meshes, nor needed for what is made of them: each is its own."""
-    template = np.float32(model.mean * model.metres)
-    return Topology(template, model.triangles, model.keypoints, np.arange(model.num_vertices))

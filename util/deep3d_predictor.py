@@ -21,18 +21,14 @@ from models.deep3d_camera import project
 from models.deep3d_files import PUBLISHED_NAMES, read_deep3d
 from util.alignment import five_points
 from util.boxes import tight_box
-from util.camera import WCPA_PROJECTION
 from util.checks import check_array
 from util.crops import aligned_crop
 from util.deep3d_outputs import Deep3dFace
 from util.device import choose_device
-from util.photo_predictor import PhotoPredictor, Start, confidence
-from util.pnp import solve_pnp
+from util.photo_predictor import USUAL_FOV, PhotoPredictor, Start, confidence, perspective_pose
 from util.prediction import FacePrediction
 from util.views import PhotoCamera
 
-# Of photos that do not say theirs: that of the data that this project's own models are trained on, in degrees.
-USUAL_FOV = float(np.degrees(2 * np.arctan(1 / WCPA_PROJECTION[0, 0])))
 # Which of the 68 points make up each of the five.
 PARTS = ([36, 39], [42, 45], [30], [48], [54])
 
@@ -127,12 +123,6 @@ class Deep3dPredictor(PhotoPredictor):
 def levels(colors: torch.Tensor) -> np.ndarray:
     """Colours from 0 to 1 as uint8, those beyond cut off."""
     return np.uint8(np.rint(colors.clamp(0, 1).cpu().numpy() * 255))
-
-
-def perspective_pose(verts: np.ndarray, points: np.ndarray, camera: PhotoCamera) -> np.ndarray:
-    """(4, 4) float64 pose under which a photo's camera sees verts (N, 3) metres nearest to points (N, 2) pixels."""
-    arrays = verts[None].astype(np.float64), points[None], camera.projection
-    return solve_pnp(*map(torch.from_numpy, arrays), camera.width, camera.height)[0].numpy()
 
 
 def face_around(points: np.ndarray, mean_points: np.ndarray) -> np.ndarray:
