@@ -32,6 +32,7 @@ from util.checkpoint import load_weights
 from util.evidence import CoefficientEvidence, CoefficientSpace
 from util.mesh import Topology
 from util.pnp import solve_pnp
+from util.skin import skin_probability
 from util.statistics import LabelStatistics
 from util.warping import move_pictures, move_points
 
@@ -104,6 +105,9 @@ class Deep3dModel(BaseModel):
         self.decoder = Deep3dDecoder(bases.model)
         # They come from the run, not from its weights.
         self.register_buffer("projection", torch.tensor(projection, dtype=torch.float32), persistent=False)
+        for name, array in vars(bases.statistics).items():
+            if name.startswith("skin"):
+                self.register_buffer(name, torch.from_numpy(np.array(array)), persistent=False)
         self.network = RNet(backbone, self.decoder.sizes.values())
         self.recognition: Recognition | None = None
 
@@ -157,7 +161,7 @@ class Deep3dModel(BaseModel):
             load_weights(self.network.backbone, Path(options["imagenet_weights"]), passed_over=("fc.",))
         if options["recognition_weights"] is None:
             return ["perceptual loss: left out, there are no --recognition_weights"]
-        self.recognition = Recognition(Path(options["recognition_weights"]))
+        self.recognition = Recognition.read(Path(options["recognition_weights"]))
         return []
 
     def forward(self, batch: Batch) -> Outputs:
@@ -175,8 +179,12 @@ class Deep3dModel(BaseModel):
         return self.decoder.render(face, size)
 
     def losses(self, outputs: Outputs, batch: Batch) -> dict[str, torch.Tensor]:
-        face, picture = self.face(outputs), outputs[WINDOW].float() / 255
-        rendering = self.render(face, picture.shape[-1])
+        face = self.face(outputs)
+        return self.compare(outputs, face, self.render(face, outputs[WINDOW].shape[-1]), batch)
+
+    def compare(self, outputs: Outputs, face: Face, rendering: Rendering, batch: Batch) -> dict[str, torch.Tensor]:
+        """The losses of faces that outputs tell of, with the pictures of them."""
+        picture = outputs[WINDOW].float() / 255
         seen, points = self.decoder.points(face), self.window_landmarks({**batch, **outputs}, WINDOW)
         losses = {
             "color": color_loss(rendering.picture, picture, rendering.front * self.skin_share(picture)),
@@ -186,13 +194,15 @@ class Deep3dModel(BaseModel):
             "light": light_loss(outputs["light"]),
         }
         if self.recognition is not None:
-            own, target = (self.recognition.features(*each) for each in ((rendering.picture, seen), (picture, points)))
-            losses["perceptual"] = perceptual_loss(own, target)
+            features = self.recognition.features(rendering.picture, seen)
+            with torch.no_grad():
+                target = self.recognition.features(picture, points)
+            losses["perceptual"] = perceptual_loss(features, target)
         return {name: self.weights[name] * loss for name, loss in losses.items()}
 
     def skin_share(self, picture: torch.Tensor) -> torch.Tensor:
-        """(B, S, S) how surely each pixel of pictures shows skin, 0 to 1."""
-        return torch.ones_like(picture[:, 0])
+        """(B, S, S) how surely pixels of pictures (B, 3, S, S), RGB from 0 to 1, are skin, 0 to 1."""
+        return skin_probability(picture, self.skin_weights, self.skin_means, self.skin_covariances)
 
     def reconstruct(self, outputs: Outputs, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Shapes of the model in metres, in its own frame, which is that of the data root's canonical vertices where

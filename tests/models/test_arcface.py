@@ -82,14 +82,14 @@ def test_block_against_scipy():
 
 
 def test_an_aligned_face_is_looked_at_as_it_is(weights):
-    recognition = Recognition(weights)
+    recognition = Recognition.read(weights)
     picture = torch.rand(1, 3, 112, 112)
     features = recognition.features(picture, points_of_five(ARCFACE * 2 / 112 - 1))
     torch.testing.assert_close(features, recognition.network(2 * picture - 1), rtol=1e-3, atol=1e-4)  # float32 places
 
 
 def test_gradients_reach_the_picture_and_nothing_else(weights):
-    recognition = Recognition(weights)
+    recognition = Recognition.read(weights)
     picture = torch.rand(1, 3, 64, 64, requires_grad=True)
     points = points_of_five(ARCFACE * 2 / 112 - 1).requires_grad_()
     recognition.features(picture, points).square().sum().backward()
@@ -100,11 +100,11 @@ def test_gradients_reach_the_picture_and_nothing_else(weights):
 
 
 def test_copies_share_it(weights):
-    recognition = Recognition(weights)
+    recognition = Recognition.read(weights)
     assert copy.deepcopy({"model": recognition})["model"] is recognition
 
 
 def test_other_weights_are_told(tmp_path):
     torch.save({"conv1.weight": torch.zeros(64, 3, 3, 3)}, tmp_path / "cut.pth")
     with pytest.raises(ValueError, match=r"cut.pth: wanted those of ArcFace \(.*Missing key"):
-        Recognition(tmp_path / "cut.pth")
+        Recognition.read(tmp_path / "cut.pth")
