@@ -2,11 +2,12 @@
 
     python step05_predict.py --input PATH --name run01
     python step05_predict.py --input PATH --method 3ddfa --weights FILE --statistics FILE --bases PATH
+    python step05_predict.py --input PATH --method deep3d --weights FILE --bases PATH
 
 PATH is a photo, a folder of photos, a video, or the number of a webcam. Writes to output/predict/: for each photo what
 --want asks for (util/prediction_files.py), faces.csv with a row a face, and contact_sheet.jpg; for a video the overlay
-as .mp4 and all frames' faces as .npz (util/video_output.py). --method 3ddfa writes 3DDFA's files of photos instead
-(util/threeddfa_files.py).
+as .mp4 and all frames' faces as .npz (util/video_output.py). --method 3ddfa and deep3d write 3DDFA's and Deep3D's files
+of photos instead (util/threeddfa_files.py, util/deep3d_outputs.py).
 """
 
 import argparse
@@ -14,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -32,6 +33,8 @@ from data.videos import Video, is_webcam
 from models.exported import export_network
 from models.loading import read_run
 from options.predict_options import USUAL_WANTS, parse_predict_options
+from util.deep3d_outputs import write_deep3d
+from util.deep3d_predictor import Deep3dPredictor
 from util.errors import InputError, run_step, told
 from util.photo_predictor import PhotoPredictor, Start
 from util.pictures import fit_square, label, mosaic, save_picture
@@ -87,6 +90,8 @@ def refuse_for_method(options: argparse.Namespace) -> None:
         refuse(options, "--method run", weights=None, statistics=None, bases=None, convention="v2")
         return
     of_runs = {"name": "experiment_name", "want": USUAL_WANTS.split(","), "frame": "camera", "export": None}
+    if options.method == "deep3d":
+        of_runs |= {"statistics": None, "convention": "v2"}
     refuse(options, f"--method {options.method}", **of_runs, same_person=False, aggregate="none")
 
 
@@ -120,6 +125,11 @@ def open_threeddfa(options: argparse.Namespace) -> ThreeddfaPredictor:
         dense = "bfm_noneck_v3.pkl with tri.pkl, or 3DDFA's train.configs with tri.mat"
         print(f"--bases {options.bases}: has no triangles, so left out are {DENSE_FILES}; they need {dense}")
     return predictor
+
+
+def open_deep3d(options: argparse.Namespace) -> Deep3dPredictor:
+    """A network of Deep3D's."""
+    return Deep3dPredictor(options.weights, options.bases, options.gpu_ids, options.detector, options.steps)
 
 
 def export_run(options: argparse.Namespace) -> None:
@@ -292,6 +302,26 @@ class ThreeddfaOutput(PhotoOutput):
         return lambda: points_picture(photo, item.faces)
 
 
+class Deep3dOutput(PhotoOutput):
+    """Of Deep3D's networks: its own files of the largest face, and all faces' overlay and poses."""
+
+    WANTS: ClassVar = {"overlay", "pose"}
+
+    def write(self, item: Found, photo: np.ndarray) -> Callable[[], np.ndarray]:
+        nowhere = np.zeros((self.predictor.topology.num_vertices, 2), np.float32)  # nothing is written of the chart
+        prediction = Prediction(photo, item.faces, nowhere, self.options.frame, TEXTURE_SIZE)
+        if item.faces:
+            write_prediction(item.target.parent, item.target.name, prediction, self.WANTS)
+            write_deep3d(item.target.parent, item.target.name, item.faces[0])
+        return lambda: overlay_picture(photo, prediction.scene, item.faces)
+
+    def close(self) -> None:
+        super().close()
+        guessed = [str(item.path) for item in self.found if item.faces and not item.faces[0].source.endswith("points")]
+        if guessed:
+            print(f"five points guessed from the face's box, which is worse than given ones, in {some(guessed)}")
+
+
 class Method(NamedTuple):
     """open: makes what predicts; output: writes what it finds in photos."""
 
@@ -300,7 +330,11 @@ class Method(NamedTuple):
 
 
 # What --method knows.
-METHODS = {"run": Method(open_run, RunOutput), "3ddfa": Method(open_threeddfa, ThreeddfaOutput)}
+METHODS = {
+    "run": Method(open_run, RunOutput),
+    "3ddfa": Method(open_threeddfa, ThreeddfaOutput),
+    "deep3d": Method(open_deep3d, Deep3dOutput),
+}
 
 
 def result_names(photos: list[Path]) -> list[Path]:

@@ -63,12 +63,17 @@ class Recognition:
     """A frozen ArcFace that looks at pictures of faces. It is no module, so that it is no part of a model that has it:
     neither of its weights nor of its copies, which share it."""
 
-    def __init__(self, path: Path):
-        """path: of a state dict. Raises FileNotFoundError or InputError where it is missing or another network's."""
-        self.network = ArcFace()
-        load_weights(self.network, path)
-        self.network.eval().requires_grad_(False)
+    def __init__(self, network: ArcFace):
+        self.network = network.eval().requires_grad_(False)
         self.targets = torch.from_numpy(ARCFACE * (2 / SIZE) - 1).float()
+
+    @classmethod
+    def read(cls, path: Path) -> "Recognition":
+        """With the weights of a file with a state dict. Raises FileNotFoundError or InputError where it is missing or
+        another network's."""
+        network = ArcFace()
+        load_weights(network, path)
+        return cls(network)
 
     def __deepcopy__(self, memo: dict) -> "Recognition":
         return self

@@ -20,8 +20,12 @@ def rotations(angles: torch.Tensor) -> torch.Tensor:
     (sin_x, sin_y, sin_z), (cos_x, cos_y, cos_z) = torch.sin(angles).T, torch.cos(angles).T
     columns = [
         torch.stack([cos_z * cos_y, sin_z * cos_y, -sin_y], dim=1),
-        torch.stack([cos_z * sin_y * sin_x - sin_z * cos_x, sin_z * sin_y * sin_x + cos_z * cos_x, cos_y * sin_x], dim=1),
-        torch.stack([cos_z * sin_y * cos_x + sin_z * sin_x, sin_z * sin_y * cos_x - cos_z * sin_x, cos_y * cos_x], dim=1),
+        torch.stack(
+            [cos_z * sin_y * sin_x - sin_z * cos_x, sin_z * sin_y * sin_x + cos_z * cos_x, cos_y * sin_x], dim=1
+        ),
+        torch.stack(
+            [cos_z * sin_y * cos_x + sin_z * sin_x, sin_z * sin_y * cos_x - cos_z * sin_x, cos_y * cos_x], dim=1
+        ),
     ]
     return torch.stack(columns, dim=1)
 

@@ -29,8 +29,10 @@ from models.deep3d_losses import (
 from models.morphable import FaceBases
 from models.r_net import RNet
 from util.checkpoint import load_weights
+from util.evidence import CoefficientEvidence, CoefficientSpace
 from util.mesh import Topology
 from util.pnp import solve_pnp
+from util.skin import skin_probability
 from util.statistics import LabelStatistics
 from util.warping import move_pictures, move_points
 
@@ -99,9 +101,13 @@ class Deep3dModel(BaseModel):
         self.weights = dict(weights) if weights is not None else dict.fromkeys(LOSSES, 1.0)
         check_weights(self.weights)
         self.bases, self.image_size, self.geometry_jitter = bases, image_size, geometry_jitter
+        self.backbone_name = backbone
         self.decoder = Deep3dDecoder(bases.model)
         # They come from the run, not from its weights.
         self.register_buffer("projection", torch.tensor(projection, dtype=torch.float32), persistent=False)
+        for name, array in vars(bases.statistics).items():
+            if name.startswith("skin"):
+                self.register_buffer(name, torch.from_numpy(np.array(array)), persistent=False)
         self.network = RNet(backbone, self.decoder.sizes.values())
         self.recognition: Recognition | None = None
 
@@ -116,9 +122,7 @@ class Deep3dModel(BaseModel):
         bases: FaceBases,
     ) -> "Deep3dModel":
         weights = {name: options[f"loss_{name}_weight"] for name in LOSSES}
-        return cls(
-            statistics, projection, image_size, bases, options["backbone"], options["geometry_jitter"], weights
-        )
+        return cls(statistics, projection, image_size, bases, options["backbone"], options["geometry_jitter"], weights)
 
     @staticmethod
     def add_options(group: argparse._ArgumentGroup) -> None:
@@ -157,15 +161,13 @@ class Deep3dModel(BaseModel):
             load_weights(self.network.backbone, Path(options["imagenet_weights"]), passed_over=("fc.",))
         if options["recognition_weights"] is None:
             return ["perceptual loss: left out, there are no --recognition_weights"]
-        self.recognition = Recognition(Path(options["recognition_weights"]))
+        self.recognition = Recognition.read(Path(options["recognition_weights"]))
         return []
 
     def forward(self, batch: Batch) -> Outputs:
         if self.training and self.geometry_jitter:
             batch = jitter(batch)
-        *parts, across, along = self.network(batch[WINDOW].float() / 255)
-        outputs = dict(zip(self.decoder.sizes, parts, strict=False))
-        outputs["translation"] = torch.cat([across, along], dim=1)
+        outputs = self.decoder.named(self.network(batch[WINDOW].float() / 255))
         return {**outputs, **{name: batch[name] for name in (WINDOW, f"{WINDOW}_affine")}}
 
     def face(self, outputs: Outputs) -> Face:
@@ -177,8 +179,12 @@ class Deep3dModel(BaseModel):
         return self.decoder.render(face, size)
 
     def losses(self, outputs: Outputs, batch: Batch) -> dict[str, torch.Tensor]:
-        face, picture = self.face(outputs), outputs[WINDOW].float() / 255
-        rendering = self.render(face, picture.shape[-1])
+        face = self.face(outputs)
+        return self.compare(outputs, face, self.render(face, outputs[WINDOW].shape[-1]), batch)
+
+    def compare(self, outputs: Outputs, face: Face, rendering: Rendering, batch: Batch) -> dict[str, torch.Tensor]:
+        """The losses of faces that outputs tell of, with the pictures of them."""
+        picture = outputs[WINDOW].float() / 255
         seen, points = self.decoder.points(face), self.window_landmarks({**batch, **outputs}, WINDOW)
         losses = {
             "color": color_loss(rendering.picture, picture, rendering.front * self.skin_share(picture)),
@@ -188,15 +194,15 @@ class Deep3dModel(BaseModel):
             "light": light_loss(outputs["light"]),
         }
         if self.recognition is not None:
-            own, target = (
-                self.recognition.features(*each) for each in ((rendering.picture, seen), (picture, points))
-            )
-            losses["perceptual"] = perceptual_loss(own, target)
+            features = self.recognition.features(rendering.picture, seen)
+            with torch.no_grad():
+                target = self.recognition.features(picture, points)
+            losses["perceptual"] = perceptual_loss(features, target)
         return {name: self.weights[name] * loss for name, loss in losses.items()}
 
     def skin_share(self, picture: torch.Tensor) -> torch.Tensor:
-        """(B, S, S) how surely each pixel of pictures shows skin, 0 to 1."""
-        return torch.ones_like(picture[:, 0])
+        """(B, S, S) how surely pixels of pictures (B, 3, S, S), RGB from 0 to 1, are skin, 0 to 1."""
+        return skin_probability(picture, self.skin_weights, self.skin_means, self.skin_covariances)
 
     def reconstruct(self, outputs: Outputs, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Shapes of the model in metres, in its own frame, which is that of the data root's canonical vertices where
@@ -209,6 +215,29 @@ class Deep3dModel(BaseModel):
         seen, _ = project(self.face(outputs).vertices)
         points = self.image_points(seen, {**batch, **outputs}, WINDOW)
         return verts, solve_pnp(verts, points, self.projection, *self.image_size)
+
+    @property
+    def space(self) -> CoefficientSpace:
+        """The morphable model in metres, a deviation of real faces a coefficient."""
+        decoder, metres = self.decoder, self.decoder.metres.to(self.projection)
+        parts = decoder.identity, decoder.expression
+        deviations = decoder.identity_deviations, decoder.expression_deviations
+        scaled = (part * metres * each[:, None, None] for part, each in zip(parts, deviations, strict=True))
+        return CoefficientSpace(decoder.mean * metres, *scaled)
+
+    def identity_told(self, outputs: Outputs) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, K) the coefficients of the identity that each image tells by itself, and (B, K) how far each of them is
+        to be trusted."""
+        return outputs["identity"], torch.ones_like(outputs["identity"])
+
+    def shape_evidence(self, outputs: Outputs, batch: Batch, verts: torch.Tensor | None = None) -> CoefficientEvidence:
+        identity, confidence = self.identity_told(outputs)
+        expression = outputs["expression"]
+        if verts is not None:
+            found = self.space.coefficients(verts)
+            identity = identity + found[:, : identity.shape[1]] - outputs["identity"]
+            expression = found[:, identity.shape[1] :]
+        return CoefficientEvidence(identity, confidence, expression)
 
 
 def jitter(batch: Batch) -> Batch:

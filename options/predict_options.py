@@ -52,12 +52,19 @@ def parse_predict_options(arguments: Sequence[str] | None = None) -> argparse.Na
     group = parser.add_argument_group("published networks")
     group.add_argument(
         "--method",
-        choices=["run", "3ddfa"],
+        choices=["run", "3ddfa", "deep3d"],
         default="run",
         help="what predicts: a run, --name; or --weights of 3DDFA or 3DDFA_V2, which writes all the files that 3DDFA "
-        "does, of photos (util/threeddfa_files.py)",
+        "does, of photos (util/threeddfa_files.py); or of Deep3DFaceRecon_pytorch, or a deep3d run, which write its "
+        "files of the largest face of each photo (util/deep3d_outputs.py), overlays and poses",
     )
-    group.add_argument("--weights", type=Path, default=None, metavar="FILE", help="checkpoint of a published network")
+    group.add_argument(
+        "--weights",
+        type=Path,
+        default=None,
+        metavar="FILE",
+        help="checkpoint of a published network, or of a deep3d run",
+    )
     group.add_argument(
         "--statistics",
         type=Path,
@@ -71,7 +78,8 @@ def parse_predict_options(arguments: Sequence[str] | None = None) -> argparse.Na
         default=None,
         metavar="PATH",
         help="morphable model: bfm_noneck_v3.pkl with tri.pkl beside it, 3DDFA's folder train.configs, or a folder "
-        "with its 68-point bases u_base.txt, w_shp_base.txt and w_exp_base.txt, which give no meshes",
+        "with its 68-point bases u_base.txt, w_shp_base.txt and w_exp_base.txt, which give no meshes; of deep3d "
+        "BFM_model_front.mat, or a folder with what it is made from; a deep3d run has its own",
     )
     group.add_argument(
         "--convention",
@@ -163,6 +171,8 @@ def parse_predict_options(arguments: Sequence[str] | None = None) -> argparse.Na
         missing = [name for name in ("weights", "statistics", "bases") if getattr(options, name) is None]
         if missing:
             parser.error(f"--{missing[0]}: wanted a path, for --method 3ddfa, got none")
+    if options.method == "deep3d" and options.weights is None:
+        parser.error("--weights: wanted a path, for --method deep3d, got none")
     if options.export and options.name.endswith(".onnx"):
         parser.error(f"--export: wanted the name of a run, got the network {options.name}")
     return options

@@ -26,6 +26,7 @@ EXTRA = {
     "util/predictor.py": ("data", "models"),
     "util/photo_predictor.py": ("data",),
     "util/threeddfa_predictor.py": ("data", "models"),
+    "util/deep3d_predictor.py": ("data", "models"),
 }
 
 
@@ -88,6 +89,6 @@ def test_no_function_grows_too_long():
 
 
 def test_nothing_below_the_steps_imports_the_predictors():
-    predictors = {"util.predictor", "util.photo_predictor", "util.threeddfa_predictor"}
+    predictors = {"util.predictor", "util.photo_predictor", "util.threeddfa_predictor", "util.deep3d_predictor"}
     below = [path for path in project_files() if not path.stem.endswith("predictor")]
     assert not [path for path in below if predictors & imported(path)]

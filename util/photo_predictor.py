@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from data.detectors import Detector, box_from_points
 from data.photos import read_photo
 from util.boxes import overlaps, tight_box
+from util.camera import WCPA_PROJECTION
 from util.checks import check_array
 from util.errors import InputError
+from util.pnp import solve_pnp
 from util.prediction import FacePrediction
 from util.tracking import SAME_PLACE
 from util.views import PhotoCamera, camera_from_35mm, camera_from_fov, middle_and_side
@@ -22,6 +25,8 @@ from util.views import PhotoCamera, camera_from_35mm, camera_from_fov, middle_an
 SMALLEST_FACE = 8.0
 # How far the 68 points may move in the second step, in sides of their box, for a confidence of 1/e.
 MOVE_SCALE = 0.1
+# Of photos that do not say theirs: that of the data that this project's own models are trained on, in degrees.
+USUAL_FOV = float(np.degrees(2 * np.arctan(1 / WCPA_PROJECTION[0, 0])))
 
 
 class Start(NamedTuple):
@@ -135,6 +140,12 @@ def confidence(landmarks: np.ndarray, start: Start) -> float:
     """From 0 to 1, how far a face whose 68 points (68, 2) were found from that start is to be trusted."""
     move = np.linalg.norm(landmarks - start.points, axis=1).mean() / middle_and_side(start.points)[1]
     return float(np.exp(-move / MOVE_SCALE))
+
+
+def perspective_pose(verts: np.ndarray, points: np.ndarray, camera: PhotoCamera) -> np.ndarray:
+    """(4, 4) float64 pose under which a photo's camera sees verts (N, 3) metres nearest to points (N, 2) pixels."""
+    arrays = verts[None].astype(np.float64), points[None], camera.projection
+    return solve_pnp(*map(torch.from_numpy, arrays), camera.width, camera.height)[0].numpy()
 
 
 def each_once(faces: list[FacePrediction]) -> list[FacePrediction]:

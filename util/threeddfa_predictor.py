@@ -12,26 +12,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from data.detectors import get_detector
 from models.mobilenet import load_mobilenet
+from models.morphable import loose_topology
 from models.morphable_files import read_morphable, read_parameter_statistics
 from models.threeddfa import CONVENTIONS, Decoder, PublishedRegressor, cut, head_pose, image_points
 from util.boxes import tight_box
-from util.camera import WCPA_PROJECTION
 from util.crops import square_of_landmarks
 from util.device import choose_device
 from util.errors import InputError
-from util.mesh import Topology
-from util.photo_predictor import PhotoPredictor, Start, confidence
-from util.pnp import solve_pnp
+from util.photo_predictor import USUAL_FOV, PhotoPredictor, Start, confidence, perspective_pose
 from util.prediction import FacePrediction
 from util.threeddfa_files import ThreeddfaFace
 from util.views import PhotoCamera
-
-# Of photos that do not say theirs: that of the data that this project's own models are trained on, in degrees.
-USUAL_FOV = float(np.degrees(2 * np.arctan(1 / WCPA_PROJECTION[0, 0])))
 
 
 class ThreeddfaPredictor(PhotoPredictor):
@@ -63,9 +57,7 @@ class ThreeddfaPredictor(PhotoPredictor):
         network, model = load_mobilenet(Path(weights)), read_morphable(bases)
         self.regressor = PublishedRegressor(network, mean, std, model, device)
         self.decoder, self.metres = Decoder(self.regressor.model), float(model.metres)
-        # Which vertex is which one's mirror image is not known of such meshes, nor needed for what is made of them.
-        mirror = np.arange(model.num_vertices)
-        self.topology = Topology(np.float32(model.mean * self.metres), model.triangles, model.keypoints, mirror)
+        self.topology = loose_topology(model)
         mean_points = self.topology.template[model.keypoints] * np.float64([1, -1, 1])
         super().__init__(get_detector(detector, mean_points), mean_points, USUAL_FOV, steps)
 
@@ -119,9 +111,3 @@ class ThreeddfaPredictor(PhotoPredictor):
     def second_start(self, start: Start, face: FacePrediction) -> Start:
         """As 3DDFA has it, from the image points as they are."""
         return Start(face.landmarks[:, :2], False, start.source)
-
-
-def perspective_pose(verts: np.ndarray, points: np.ndarray, camera: PhotoCamera) -> np.ndarray:
-    """(4, 4) float64 pose under which a photo's camera sees verts (N, 3) metres nearest to points (N, 2) pixels."""
-    arrays = verts[None].astype(np.float64), points[None], camera.projection
-    return solve_pnp(*map(torch.from_numpy, arrays), camera.width, camera.height)[0].numpy()

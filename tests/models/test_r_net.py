@@ -1,0 +1,59 @@
+import pytest
+import torch
+import torchvision
+
+from models.r_net import RNet
+from util.checkpoint import load_weights
+
+PUBLISHED_SIZES = (80, 64, 80, 3, 27, 2, 1)
+
+
+def test_published_weights_fit():
+    network = RNet("resnet50", PUBLISHED_SIZES)
+    shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    expected = {f"final_layers.{i}.weight": (size, 2048, 1, 1) for i, size in enumerate(PUBLISHED_SIZES)}
+    expected |= {f"final_layers.{i}.bias": (size,) for i, size in enumerate(PUBLISHED_SIZES)}
+    theirs = torchvision.models.resnet50(weights=None).state_dict()
+    expected |= {f"backbone.{name}": tuple(tensor.shape) for name, tensor in theirs.items() if name[:3] != "fc."}
+    assert shapes == expected
+
+
+def test_starts_at_zero_and_each_layer_reads_the_pooled_maps():
+    torch.manual_seed(0)
+    network = RNet("resnet18", (2, 3)).eval()
+    pictures = torch.rand(2, 3, 64, 64)
+    assert [part.tolist() for part in network(pictures)] == [[[0, 0]] * 2, [[0, 0, 0]] * 2]
+    with torch.no_grad():
+        network.final_layers[1].weight[2, 7] = 2.0
+        network.final_layers[1].bias[2] = 1.0
+    trunk = network.backbone
+    maps = trunk.maxpool(trunk.relu(trunk.bn1(trunk.conv1(pictures))))
+    maps = trunk.layer4(trunk.layer3(trunk.layer2(trunk.layer1(maps))))
+    expected = 2 * maps[:, 7].mean(dim=(1, 2)) + 1
+    torch.testing.assert_close(network(pictures)[1][:, 2], expected)
+
+
+def test_imagenet_weights(tmp_path):
+    torch.manual_seed(0)
+    theirs = torchvision.models.resnet18(weights=None)
+    torch.save(theirs.state_dict(), tmp_path / "resnet18.pth")
+    network = RNet("resnet18", PUBLISHED_SIZES)
+    load_weights(network.backbone, tmp_path / "resnet18.pth", passed_over=("fc.",))
+    theirs.fc = torch.nn.Identity()
+    pictures = torch.rand(1, 3, 64, 64)
+    torch.testing.assert_close(network.backbone.eval()(pictures), theirs.eval()(pictures))
+
+
+def test_other_weights_are_told(tmp_path):
+    network = RNet("resnet18", PUBLISHED_SIZES)
+    with pytest.raises(FileNotFoundError, match=r"weights .*none.pth: no such file"):
+        load_weights(network.backbone, tmp_path / "none.pth")
+    torch.save(torchvision.models.resnet34(weights=None).state_dict(), tmp_path / "other.pth")
+    with pytest.raises(ValueError, match=r"other.pth: wanted those of ResNet \(.*Unexpected key"):
+        load_weights(network.backbone, tmp_path / "other.pth", passed_over=("fc.",))
+    torch.save(torch.zeros(3), tmp_path / "tensor.pth")
+    with pytest.raises(ValueError, match=r"tensor.pth: wanted those of ResNet"):
+        load_weights(network.backbone, tmp_path / "tensor.pth")
+    (tmp_path / "text.pth").write_text("no weights")
+    with pytest.raises(ValueError, match=r"text.pth: wanted a whole weights"):
+        load_weights(network.backbone, tmp_path / "text.pth")
