@@ -228,6 +228,7 @@ def radan_run(root_template, tmp_path, run_script):
     assert status == 0, text
     run = ["--checkpoints_dir", tmp_path / "checkpoints", "--name", "tiny", "--gpu_ids", -1, "--model", "radan"]
     run += ["--backbone", "mobilenet_v1_050", "--img_size", 40, "--batch_size", 4, "--epochs", 1]
+    run += ["--start", "random"]  # at the mean it would say the same of all crops
     status, text = run_script(step02_train, *data, *run, "--warmup_steps", 0, "--num_pictures", 0)
     assert status == 0, text
     return tmp_path / "checkpoints" / "tiny" / "best.pt"
@@ -258,7 +259,8 @@ def test_a_run_of_radan(radan_run, photos, tmp_path, run_script, monkeypatch):
         parameters = model.parameters_of(model(batch)["parameters"])
         points = model.image_points(crop_points(parameters[:, :12], model.shapes(parameters)), batch, "square")[0]
     np.testing.assert_allclose(face.points2d, points, atol=1e-3)  # float32
-    np.testing.assert_allclose(told["parameters"], parameters[0], rtol=1e-5, atol=1e-5)
+    deviations = (torch.tensor(told["parameters"]) - parameters[0]) / model.parameter_std
+    assert deviations.abs().max() < 1e-3  # float32
 
 
 def guess_around(square):
