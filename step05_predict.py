@@ -93,6 +93,8 @@ def refuse_for_method(options: argparse.Namespace) -> None:
     if options.method == "deep3d":
         of_runs |= {"statistics": None, "convention": "v2"}
     refuse(options, f"--method {options.method}", **of_runs, same_person=False, aggregate="none")
+    if options.statistics is None:
+        refuse(options, "a run's --weights", convention="v2")
 
 
 def open_predictor(options: argparse.Namespace) -> PhotoPredictor:

@@ -282,6 +282,8 @@ def test_what_is_no_checkpoint_of_radan(checkpoints, files, photos, tmp_path, ru
         arguments = ["--input", photos, "--gpu_ids", -1, "--output_dir", tmp_path / "out", "--method", "3ddfa"]
         status, text = run_script(step05_predict, *arguments, "--weights", path)
         assert (status, message in text) == (1, True), text
+    status, text = run_script(step05_predict, *arguments, "--weights", path, "--convention", "v1")
+    assert (status, "--convention: means nothing for a run's --weights, got v1" in text) == (1, True), text
     status, text = run_script(step05_predict, *arguments, "--weights", path, "--bases", files["bases"])
     assert (status, "--statistics: wanted it and --bases, for a published network" in text) == (1, True), text
 
