@@ -1,18 +1,21 @@
 """Finds the faces of photos or a video and writes their meshes, poses and pictures.
 
     python step05_predict.py --input PATH --name run01
+    python step05_predict.py --input PATH --method 3ddfa --weights FILE --statistics FILE --bases PATH
+    python step05_predict.py --input PATH --method deep3d --weights FILE --bases PATH
 
 PATH is a photo, a folder of photos, a video, or the number of a webcam. Writes to output/predict/: for each photo what
 --want asks for (util/prediction_files.py), faces.csv with a row a face, and contact_sheet.jpg; for a video the overlay
-as .mp4 and all frames' faces as .npz (util/video_output.py).
+as .mp4 and all frames' faces as .npz (util/video_output.py). --method 3ddfa and deep3d write 3DDFA's and Deep3D's files
+of photos instead (util/threeddfa_files.py, util/deep3d_outputs.py).
 """
 
 import argparse
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -29,15 +32,20 @@ from data.photos import (
 from data.videos import Video, is_webcam
 from models.exported import export_network
 from models.loading import read_run
-from options.predict_options import parse_predict_options
+from options.predict_options import USUAL_WANTS, parse_predict_options
+from util.deep3d_outputs import write_deep3d
+from util.deep3d_predictor import Deep3dPredictor
 from util.errors import InputError, run_step, told
+from util.photo_predictor import PhotoPredictor, Start
 from util.pictures import fit_square, label, mosaic, save_picture
 from util.prediction import FacePrediction
 from util.prediction_files import Prediction, write_faces_table, write_prediction
 from util.prediction_pictures import overlay_picture
-from util.predictor import Predictor, Start
+from util.predictor import Predictor
 from util.scene import join_faces
 from util.stages import Stages
+from util.threeddfa_files import DENSE_FILES, points_picture, write_threeddfa
+from util.threeddfa_predictor import ThreeddfaPredictor
 from util.tracking import Tracker
 from util.uv import uv_layout
 from util.video_output import VideoOutput, Window
@@ -59,11 +67,12 @@ class Found(NamedTuple):
 
 def main() -> None:
     options = parse_predict_options()
+    refuse_for_method(options)
     if options.export:
         export_run(options)
         return
     if is_webcam(options.input) or is_video(options.input):
-        refuse(options, "a video", boxes=None, same_person=False, aggregate="none")
+        refuse(options, "a video", method="run", boxes=None, same_person=False, aggregate="none")
         video = Video(options.input)
         predict_video(open_predictor(options), video, options)
     else:
@@ -75,14 +84,54 @@ def main() -> None:
         predict_photos(open_predictor(options), photos, options)
 
 
-def open_predictor(options: argparse.Namespace) -> Predictor:
+def refuse_for_method(options: argparse.Namespace) -> None:
+    """Raises InputError for options that are another method's."""
+    if options.method == "run":
+        refuse(options, "--method run", weights=None, statistics=None, bases=None, convention="v2")
+        return
+    of_runs = {"name": "experiment_name", "want": USUAL_WANTS.split(","), "frame": "camera", "export": None}
+    if options.method == "deep3d":
+        of_runs |= {"statistics": None, "convention": "v2"}
+    refuse(options, f"--method {options.method}", **of_runs, same_person=False, aggregate="none")
+    if options.statistics is None:
+        refuse(options, "a run's --weights", convention="v2")
+
+
+def open_predictor(options: argparse.Namespace) -> PhotoPredictor:
     """What predicts, and a folder for what it finds."""
-    predictor = Predictor(
-        options.name, options.checkpoints_dir, options.epoch, options.gpu_ids, options.detector, options.steps
-    )
+    predictor = METHODS[options.method].open(options)
     print(predictor.device_line)
     options.output_dir.mkdir(parents=True, exist_ok=True)
     return predictor
+
+
+def open_run(options: argparse.Namespace) -> Predictor:
+    """A run of --name."""
+    return Predictor(
+        options.name, options.checkpoints_dir, options.epoch, options.gpu_ids, options.detector, options.steps
+    )
+
+
+def open_threeddfa(options: argparse.Namespace) -> ThreeddfaPredictor:
+    """A network of 3DDFA's; says what it cannot make."""
+    predictor = ThreeddfaPredictor(
+        options.weights,
+        options.statistics,
+        options.bases,
+        options.convention,
+        options.gpu_ids,
+        options.detector,
+        options.steps,
+    )
+    if not len(predictor.topology.triangles):
+        dense = "bfm_noneck_v3.pkl with tri.pkl, or 3DDFA's train.configs with tri.mat"
+        print(f"--bases {options.bases}: has no triangles, so left out are {DENSE_FILES}; they need {dense}")
+    return predictor
+
+
+def open_deep3d(options: argparse.Namespace) -> Deep3dPredictor:
+    """A network of Deep3D's."""
+    return Deep3dPredictor(options.weights, options.bases, options.gpu_ids, options.detector, options.steps)
 
 
 def export_run(options: argparse.Namespace) -> None:
@@ -109,10 +158,10 @@ def list_photos(options: argparse.Namespace) -> list[Path]:
     return photos
 
 
-def predict_photos(predictor: Predictor, photos: list[Path], options: argparse.Namespace) -> None:
+def predict_photos(predictor: PhotoPredictor, photos: list[Path], options: argparse.Namespace) -> None:
     """Predicts and writes every photo that can be read; says which could not, and where no face was found."""
     source, stages = Path(options.input), Stages()
-    output = PhotoOutput(options, uv_layout(predictor.network.constants.topology), stages)
+    output = METHODS[options.method].output(options, predictor, stages)
     try:
         if options.same_person or options.aggregate != "none":
             found = [item for item, _ in predict_each(predictor, options, source, photos, stages)]
@@ -149,7 +198,7 @@ def some(names: list[str]) -> str:
 
 
 def predict_each(
-    predictor: Predictor, options: argparse.Namespace, source: Path, photos: list[Path], stages: Stages
+    predictor: PhotoPredictor, options: argparse.Namespace, source: Path, photos: list[Path], stages: Stages
 ) -> Iterator[tuple[Found, np.ndarray]]:
     """Yields each photo's faces with its pixels; those with something wrong are passed over, with a message."""
     boxes = read_boxes(options.boxes) if options.boxes else {}
@@ -203,25 +252,26 @@ def fuse_faces(found: list[Found], predictor: Predictor, options: argparse.Names
 
 
 class PhotoOutput:
-    """Writes what is wanted of photos, and at the end their table and contact sheet. chart: (N, 2) of the topology, see
-    util.uv."""
+    """Writes what is wanted of photos, and at the end their table and contact sheet."""
 
-    def __init__(self, options: argparse.Namespace, chart: np.ndarray, stages: Stages):
-        self.options, self.chart, self.stages = options, chart, stages
+    def __init__(self, options: argparse.Namespace, predictor: PhotoPredictor, stages: Stages):
+        self.options, self.predictor, self.stages = options, predictor, stages
         self.found: list[Found] = []
         self.sheet: list[np.ndarray] = []
 
     def add(self, item: Found, photo: np.ndarray) -> None:
         """Writes a photo (h, w, 3) with its faces."""
-        prediction = Prediction(photo, item.faces, self.chart, self.options.frame, TEXTURE_SIZE)
         with self.stages("write"):
             if item.faces:
                 item.target.parent.mkdir(parents=True, exist_ok=True)
-                write_prediction(item.target.parent, item.target.name, prediction, set(self.options.want))
+            overlay = self.write(item, photo)
             if len(self.sheet) < SHEET_TILES:
-                picture = overlay_picture(photo, prediction.scene, item.faces)
-                self.sheet.append(label(fit_square(picture, SHEET_TILE), item.path.name))
+                self.sheet.append(label(fit_square(overlay(), SHEET_TILE), item.path.name))
         self.found.append(item)
+
+    def write(self, item: Found, photo: np.ndarray) -> Callable[[], np.ndarray]:
+        """Writes a photo's files, if it has faces, into a folder that exists; gives back what draws its overlay."""
+        raise NotImplementedError
 
     def close(self) -> None:
         """Writes the table of all faces, and the overlays of the first SHEET_TILES photos in one picture."""
@@ -229,6 +279,64 @@ class PhotoOutput:
             write_faces_table(self.options.output_dir / "faces.csv", [(item.path, item.faces) for item in self.found])
             sheet = mosaic(self.sheet, min(SHEET_COLUMNS, len(self.sheet)), SHEET_TILE)
             save_picture(self.options.output_dir / "contact_sheet.jpg", sheet)
+
+
+class RunOutput(PhotoOutput):
+    """Of a run: what --want asks for."""
+
+    def __init__(self, options: argparse.Namespace, predictor: Predictor, stages: Stages):
+        super().__init__(options, predictor, stages)
+        self.chart = uv_layout(predictor.network.constants.topology)
+
+    def write(self, item: Found, photo: np.ndarray) -> Callable[[], np.ndarray]:
+        prediction = Prediction(photo, item.faces, self.chart, self.options.frame, TEXTURE_SIZE)
+        if item.faces:
+            write_prediction(item.target.parent, item.target.name, prediction, set(self.options.want))
+        return lambda: overlay_picture(photo, prediction.scene, item.faces)
+
+
+class ThreeddfaOutput(PhotoOutput):
+    """Of 3DDFA's networks: all files that can be made."""
+
+    def write(self, item: Found, photo: np.ndarray) -> Callable[[], np.ndarray]:
+        if item.faces:
+            write_threeddfa(item.target.parent, item.target.name, photo, item.faces)
+        return lambda: points_picture(photo, item.faces)
+
+
+class Deep3dOutput(PhotoOutput):
+    """Of Deep3D's networks: its own files of the largest face, and all faces' overlay and poses."""
+
+    WANTS: ClassVar = {"overlay", "pose"}
+
+    def write(self, item: Found, photo: np.ndarray) -> Callable[[], np.ndarray]:
+        nowhere = np.zeros((self.predictor.topology.num_vertices, 2), np.float32)  # nothing is written of the chart
+        prediction = Prediction(photo, item.faces, nowhere, self.options.frame, TEXTURE_SIZE)
+        if item.faces:
+            write_prediction(item.target.parent, item.target.name, prediction, self.WANTS)
+            write_deep3d(item.target.parent, item.target.name, item.faces[0])
+        return lambda: overlay_picture(photo, prediction.scene, item.faces)
+
+    def close(self) -> None:
+        super().close()
+        guessed = [str(item.path) for item in self.found if item.faces and not item.faces[0].source.endswith("points")]
+        if guessed:
+            print(f"five points guessed from the face's box, which is worse than given ones, in {some(guessed)}")
+
+
+class Method(NamedTuple):
+    """open: makes what predicts; output: writes what it finds in photos."""
+
+    open: Callable[[argparse.Namespace], PhotoPredictor]
+    output: type[PhotoOutput]
+
+
+# What --method knows.
+METHODS = {
+    "run": Method(open_run, RunOutput),
+    "3ddfa": Method(open_threeddfa, ThreeddfaOutput),
+    "deep3d": Method(open_deep3d, Deep3dOutput),
+}
 
 
 def result_names(photos: list[Path]) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from models.base_model import BaseModel
 from models.deep3d_model import Deep3dModel
+from models.deep3d_sets_model import Deep3dSetsModel
 from models.direct_model import DirectModel
 from models.dual_resnet_model import DualResNetModel
 from models.jmlr_model import JmlrModel
@@ -12,6 +13,7 @@ from util.errors import InputError
 
 MODELS: dict[str, type[BaseModel]] = {
     "deep3d": Deep3dModel,
+    "deep3d_sets": Deep3dSetsModel,
     "direct": DirectModel,
     "dual_resnet": DualResNetModel,
     "jmlr": JmlrModel,

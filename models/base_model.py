@@ -23,7 +23,7 @@ from torch import nn
 
 from models.backbones import draw_normal
 from util.errors import InputError
-from util.evidence import ShapeEvidence
+from util.evidence import CoefficientSpace, ImageEvidence
 from util.face_space import FaceSpace
 from util.mesh import Topology
 from util.pose import pose_from_6dof_tensor, pose_to_6dof_tensor
@@ -150,13 +150,13 @@ class BaseModel(nn.Module):
         """(B,) how far each prediction is to be trusted beside others of the same model, any positive scale."""
         return torch.ones(len(batch["index"]), device=batch["index"].device)
 
-    def shape_evidence(self, outputs: Outputs, batch: Batch, verts: torch.Tensor | None = None) -> ShapeEvidence | None:
+    def shape_evidence(self, outputs: Outputs, batch: Batch, verts: torch.Tensor | None = None) -> ImageEvidence | None:
         """What the shapes come from, for methods that can tell, which then have a `space`; images of one face are fused
         by it. verts (B, N, 3): the shapes of images that are alone, where they are not those of `reconstruct`."""
         return None
 
     @property
-    def space(self) -> FaceSpace | None:
+    def space(self) -> FaceSpace | CoefficientSpace | None:
         """Which space `shape_evidence` speaks of."""
         return None
 

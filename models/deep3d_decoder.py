@@ -1,5 +1,6 @@
 """From Deep3D's coefficients to a face in front of its camera, and to the picture that this takes."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -57,6 +58,11 @@ class Deep3dDecoder(MorphableLayer):
         the translation."""
         sizes = {name: len(getattr(self, name)) for name in ("identity", "expression", "albedo")}
         return {**sizes, "angles": 3, "light": 3 * NUM_HARMONICS, "across": 2, "along": 1}
+
+    def named(self, parts: Sequence[torch.Tensor]) -> Outputs:
+        """The coefficients by name, from what R-Net gives, one tensor for each of `sizes`."""
+        *parts, across, along = parts
+        return {**dict(zip(self.sizes, parts, strict=False)), "translation": torch.cat([across, along], dim=1)}
 
     def canonical(self, outputs: Outputs) -> torch.Tensor:
         """(B, N, 3) the shapes of coefficients, in the model's own unit and frame."""

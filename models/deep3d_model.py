@@ -31,6 +31,7 @@ from models.r_net import RNet
 from util.camera import project as project_by
 from util.camera import transform
 from util.checkpoint import load_weights
+from util.evidence import CoefficientEvidence, CoefficientSpace
 from util.mesh import Topology
 from util.pnp import solve_pnp
 from util.skin import skin_probability
@@ -104,6 +105,7 @@ class Deep3dModel(BaseModel):
         self.weights = dict(weights) if weights is not None else dict.fromkeys(LOSSES, 1.0)
         check_weights(self.weights)
         self.bases, self.image_size, self.geometry_jitter = bases, image_size, geometry_jitter
+        self.backbone_name = backbone
         self.decoder = Deep3dDecoder(bases.model)
         # They come from the run, not from its weights.
         self.register_buffer("projection", torch.tensor(projection, dtype=torch.float32), persistent=False)
@@ -170,9 +172,7 @@ class Deep3dModel(BaseModel):
     def forward(self, batch: Batch) -> Outputs:
         if self.training and self.geometry_jitter:
             batch = jitter(batch)
-        *parts, across, along = self.network(batch[WINDOW].float() / 255)
-        outputs = dict(zip(self.decoder.sizes, parts, strict=False))
-        outputs["translation"] = torch.cat([across, along], dim=1)
+        outputs = self.decoder.named(self.network(batch[WINDOW].float() / 255))
         return {**outputs, **{name: batch[name] for name in (WINDOW, f"{WINDOW}_affine")}}
 
     def face(self, outputs: Outputs) -> Face:
@@ -229,6 +229,29 @@ class Deep3dModel(BaseModel):
             points = seen + perspective - nearest_image(verts, perspective)
             R_t = solve_pnp(verts, self.image_points(points, looked_at, WINDOW), *seen_by)
         return verts, R_t
+
+    @property
+    def space(self) -> CoefficientSpace:
+        """The morphable model in metres, a deviation of real faces a coefficient."""
+        decoder, metres = self.decoder, self.decoder.metres.to(self.projection)
+        parts = decoder.identity, decoder.expression
+        deviations = decoder.identity_deviations, decoder.expression_deviations
+        scaled = (part * metres * each[:, None, None] for part, each in zip(parts, deviations, strict=True))
+        return CoefficientSpace(decoder.mean * metres, *scaled)
+
+    def identity_told(self, outputs: Outputs) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, K) the coefficients of the identity that each image tells by itself, and (B, K) how far each of them is
+        to be trusted."""
+        return outputs["identity"], torch.ones_like(outputs["identity"])
+
+    def shape_evidence(self, outputs: Outputs, batch: Batch, verts: torch.Tensor | None = None) -> CoefficientEvidence:
+        identity, confidence = self.identity_told(outputs)
+        expression = outputs["expression"]
+        if verts is not None:
+            found = self.space.coefficients(verts)
+            identity = identity + found[:, : identity.shape[1]] - outputs["identity"]
+            expression = found[:, identity.shape[1] :]
+        return CoefficientEvidence(identity, confidence, expression)
 
 
 def jitter(batch: Batch) -> Batch:

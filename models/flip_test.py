@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from models.base_model import BaseModel, Batch, Outputs
-from util.evidence import ShapeEvidence
+from util.evidence import CoefficientSpace, ImageEvidence
 from util.face_space import FaceSpace
 from util.mesh import Topology
 from util.mirroring import mirror_mesh, mirror_samples
@@ -50,11 +50,11 @@ class FlipTest(nn.Module):
         own = self.model.confidence(outputs["own"], batch)
         return (own + self.model.confidence(outputs["mirrored"], self.mirrored(batch))) / 2
 
-    def shape_evidence(self, outputs: dict[str, Outputs], batch: Batch) -> ShapeEvidence | None:
+    def shape_evidence(self, outputs: dict[str, Outputs], batch: Batch) -> ImageEvidence | None:
         """That of the first look, as the same points are seen in the mirror, but with the shapes of both."""
         return self.model.shape_evidence(outputs["own"], batch, verts=self.reconstruct(outputs, batch)[0])
 
     @property
-    def space(self) -> FaceSpace | None:
+    def space(self) -> FaceSpace | CoefficientSpace | None:
         """As a model's."""
         return self.model.space

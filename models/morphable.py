@@ -155,6 +155,13 @@ def topology_of(model: MorphableModel) -> Topology:
     return Topology(template, model.triangles, model.keypoints, find_mirror(template))
 
 
+def loose_topology(model: MorphableModel) -> Topology:
+    """The topology of a published model's meshes, in metres. Which vertex is which one's mirror image is not known of
+    such meshes, nor needed for what is made of them: each is its own."""
+    template = np.float32(model.mean * model.metres)
+    return Topology(template, model.triangles, model.keypoints, np.arange(model.num_vertices))
+
+
 def check_fits(model: MorphableModel, topology: Topology) -> None:
     """Raises InputError where a model's meshes are not those of a data root."""
     own = Topology(model.mean, model.triangles, model.keypoints, topology.mirror)

@@ -49,6 +49,44 @@ def parse_predict_options(arguments: Sequence[str] | None = None) -> argparse.Na
     )
     add_run_options(parser, name_type=parse_network_name)
     parser.add_argument("--epoch", choices=["best", "latest"], default="best", help="which checkpoint of the run")
+    group = parser.add_argument_group("published networks")
+    group.add_argument(
+        "--method",
+        choices=["run", "3ddfa", "deep3d"],
+        default="run",
+        help="what predicts: a run, --name; or --weights of 3DDFA or 3DDFA_V2, which writes all the files that 3DDFA "
+        "does, of photos (util/threeddfa_files.py); or of Deep3DFaceRecon_pytorch, or a deep3d run, which write its "
+        "files of the largest face of each photo (util/deep3d_outputs.py), overlays and poses",
+    )
+    group.add_argument(
+        "--weights",
+        type=Path,
+        default=None,
+        metavar="FILE",
+        help="checkpoint of a published network, or of a run: for 3ddfa of --model radan, for deep3d of deep3d",
+    )
+    group.add_argument(
+        "--statistics",
+        type=Path,
+        default=None,
+        metavar="FILE",
+        help="of 3DDFA's parameters: param_mean_std_62d_120x120.pkl or param_whitening.pkl, whichever is the network's",
+    )
+    group.add_argument(
+        "--bases",
+        type=Path,
+        default=None,
+        metavar="PATH",
+        help="morphable model: bfm_noneck_v3.pkl with tri.pkl beside it, 3DDFA's folder train.configs, or a folder "
+        "with its 68-point bases u_base.txt, w_shp_base.txt and w_exp_base.txt, which give no meshes; of deep3d "
+        "BFM_model_front.mat, or a folder with what it is made from",
+    )
+    group.add_argument(
+        "--convention",
+        choices=["v1", "v2"],
+        default="v2",
+        help="count pixels of crops, and angles of heads turned sideways, as 3DDFA or as 3DDFA_V2, a pixel apart",
+    )
     group = parser.add_argument_group("output")
     group.add_argument(
         "--output_dir", type=Path, default=Path("output/predict"), metavar="DIR", help="where results go"
@@ -129,6 +167,8 @@ def parse_predict_options(arguments: Sequence[str] | None = None) -> argparse.Na
         parser.error("--input: wanted a photo, a folder, a video or the number of a webcam; or --export and no --input")
     if options.same_person and options.aggregate != "none":
         parser.error(f"--aggregate: wanted --same_person or --aggregate {options.aggregate}, got both")
+    if options.method != "run" and options.weights is None:
+        parser.error(f"--weights: wanted a path, for --method {options.method}, got none")
     if options.export and options.name.endswith(".onnx"):
         parser.error(f"--export: wanted the name of a run, got the network {options.name}")
     return options

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from util.camera import project, transform
 from util.errors import InputError
-from util.evidence import ShapeEvidence, joint_shapes
+from util.evidence import CoefficientSpace, ImageEvidence
 from util.face_space import FaceSpace
 from util.identity import mean_identity, split_shapes
 from util.loader import in_order
@@ -47,13 +47,13 @@ def aggregate(
     image_size: tuple[int, int],
     solve_poses: bool = True,
 ) -> Predictions:
-    """The predictions with aggregated shapes: `joint_shapes` where there is evidence, else `aggregate_shapes`; see
-    there for what is raised.
+    """The predictions with aggregated shapes: those of the evidence where there is some (util.evidence), else of
+    `aggregate_shapes`; see there for what is raised.
 
     samples: subject, action and image of each; how: "action", "subject", or "none" for the predictions as they are;
     keypoints (68,): their vertices; projection (4, 4), image_size (width, height): of the camera that all images share.
     solve_poses: another shape has another place where it looks the same, so each image gets the pose under which its
-    new shape is seen where its own prediction was, by the 68 points where evidence comes from them; without it, the
+    new shape is seen where its own prediction was, by the 68 points where evidence comes from these; without it, the
     pose that was predicted stays. Raises InputError for another `how`.
     """
     if how == "none":
@@ -74,7 +74,8 @@ def aggregate(
     aggregated = replace(predictions, verts=verts, evidence=None, space=None)
     if not solve_poses:
         return aggregated
-    vertices = np.arange(verts.shape[1]) if predictions.evidence is None else keypoints
+    of_landmarks = predictions.evidence is not None and predictions.evidence.of_landmarks
+    vertices = keypoints if of_landmarks else np.arange(verts.shape[1])
     return refit_poses(aggregated, predictions, vertices, projection, image_size)
 
 
@@ -111,14 +112,16 @@ def aggregate_shapes(
     return shapes
 
 
-def evident_shapes(evidence: ShapeEvidence, samples: Sequence[SampleKeys], how: str, space: FaceSpace) -> np.ndarray:
+def evident_shapes(
+    evidence: ImageEvidence, samples: Sequence[SampleKeys], how: str, space: FaceSpace | CoefficientSpace
+) -> np.ndarray:
     """What `aggregate_shapes` gives, from evidence: see util.evidence. Expressions are each image's own."""
     groups = defaultdict(list)
     for place, keys in enumerate(samples):
         groups[keys[: SHARED_KEYS[how]]].append(place)
     shapes = np.empty((len(samples), *space.mean.shape), np.float32)
     for rows in tqdm(groups.values(), desc="aggregate", unit=how, leave=False):
-        shapes[rows] = joint_shapes(evidence, rows, space)
+        shapes[rows] = evidence.joint_shapes(rows, space)
     return shapes
 
 

@@ -4,6 +4,7 @@ Coordinates are pixels from the image's top left corner, y down.
 """
 
 import numpy as np
+from PIL import Image
 
 from util.errors import InputError
 
@@ -54,3 +55,35 @@ def aligned_camera(points: np.ndarray) -> tuple[float, np.ndarray]:
     if not scale > 0:
         raise InputError(f"five points: wanted points that lie apart, got {points.tolist()}")
     return scale, camera[3] * [1, -1]
+
+
+def aligned_crop(photo: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What published Deep3D networks look at: (ALIGNED_SIZE, ALIGNED_SIZE, 3) uint8, and the affine (2, 3), pixels of
+    the photo to those of the crop, both from the top left corner.
+
+    photo: (h, w, 3) uint8 RGB; points: (5, 2) pixels, as in FIVE_POINTS. The photo is resized bicubically (Pillow)
+    until a decimetre is ALIGNED_SCALE pixels, and cut with the mean face's origin in the middle. Sizes and places are
+    cut to whole pixels towards zero. Deep3D counts y upwards from the middle of the lowest row and cuts as from its
+    edge: one photo pixel too low, which its networks are used to. Black beyond the photo. Raises InputError as
+    `aligned_camera` does.
+    """
+    size, (x, y) = aligned_camera(points)
+    scale = ALIGNED_SCALE / size
+    height, width = photo.shape[:2]
+    wide, high = int(width * scale), int(height * scale)
+    if not (wide and high):
+        told = np.asarray(points).tolist()
+        raise InputError(f"five points: wanted points in a photo of {width}x{height}, got {told}")
+    left = int(wide / 2 - ALIGNED_SIZE / 2 + (x - width / 2) * scale)
+    top = int(high / 2 - ALIGNED_SIZE / 2 + (y + 1 - height / 2) * scale)
+    affine = np.array([[wide / width, 0, -left], [0, high / height, -top]])
+
+    crop = np.zeros((ALIGNED_SIZE, ALIGNED_SIZE, 3), np.uint8)
+    # only the part that is seen is resized: a small face would make a large photo a huge one
+    first, last = np.clip([[left, top], [left + ALIGNED_SIZE, top + ALIGNED_SIZE]], 0, [wide, high])
+    if (last > first).all():
+        part = np.concatenate([first, last]) / np.tile(np.diag(affine), 2)
+        (columns, rows), (column, row) = last - first, first - [left, top]
+        seen = Image.fromarray(photo).resize((columns, rows), Image.Resampling.BICUBIC, tuple(part))
+        crop[row : row + rows, column : column + columns] = np.asarray(seen)
+    return crop, affine

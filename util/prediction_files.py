@@ -109,11 +109,12 @@ def write_prediction(folder: Path, stem: str, prediction: Prediction, wants: set
     for name in [name for name in MAKERS if name in wants]:
         for ending, content in MAKERS[name](prediction):
             paths.append(folder / f"{stem}{ending}")
-            _write(paths[-1], content)
+            write_file(paths[-1], content)
     return paths
 
 
-def _write(path: Path, content: np.ndarray | dict[str, Any] | bytes) -> None:
+def write_file(path: Path, content: np.ndarray | dict[str, Any] | bytes) -> None:
+    """Writes a picture, JSON or bytes."""
     if isinstance(content, np.ndarray):
         save_picture(path, content)
     elif isinstance(content, dict):
@@ -136,7 +137,7 @@ def _landmarks(work: Prediction) -> Contents:
 
 
 def _pose(work: Prediction) -> Contents:
-    yield "_pose.json", _listed(work, _pose_entries)
+    yield "_pose.json", _listed(work, pose_entries)
     yield "_pose.jpg", pose_picture(work.photo, work.faces)
 
 
@@ -149,7 +150,8 @@ def _listed(work: Prediction, entries: Callable[[FacePrediction], dict[str, Any]
     return {"image_size": [width, height], "faces": [entries(face) for face in work.faces]}
 
 
-def _pose_entries(face: FacePrediction) -> dict[str, Any]:
+def pose_entries(face: FacePrediction) -> dict[str, Any]:
+    """What X_pose.json says of a face."""
     half = np.array(face.image_size) / 2
     angles, translation = _pose_numbers(face)
     return {
@@ -163,7 +165,7 @@ def _pose_entries(face: FacePrediction) -> dict[str, Any]:
 
 
 def _face_entries(face: FacePrediction) -> dict[str, Any]:
-    return _pose_entries(face) | {
+    return pose_entries(face) | {
         "box": np.asarray(face.box).tolist(),
         "source": face.source,
         "confidence": float(face.confidence),

@@ -177,20 +177,26 @@ def pose_adaptive_feature(photo: np.ndarray, face: FacePrediction) -> np.ndarray
     black outside the photo. Anchors are drawn whether they are hidden or not, black if they are behind the camera, and
     moved to the crop's border if they are outside.
     """
-    triangle, weights = _anchors(face.topology)
+    triangle, weights = paf_anchors(face.topology)
     points = (weights[..., None] * face.camera_verts[face.topology.triangles[triangle]]).sum(axis=1)
     pixels, distance = project(points, face.projection, *face.image_size)
     crop, corner, scale = _crop(photo, face.box)
-    places = np.clip(np.floor((pixels - corner) * scale), 1, CROP - 2)
-    column, row = np.where(distance[:, None] > 0, places, 1).astype(int).T
+    places = np.where(distance[:, None] > 0, np.floor((pixels - corner) * scale), 0)
+    return paf_picture(crop, places, distance > 0)
+
+
+def paf_picture(crop: np.ndarray, places: np.ndarray, shown: np.ndarray | bool = True) -> np.ndarray:
+    """(192, 192, 3) uint8, the 3x3 pixels of a crop (120, 120, 3) round each of places (4096, 2), column and row of the
+    anchors row by row, which are moved into the crop; black where they are not shown (4096,)."""
+    column, row = np.clip(places, PATCH // 2, CROP - 1 - PATCH // 2).astype(int).T
     steps = np.arange(PATCH) - PATCH // 2
     patches = crop[row[:, None, None] + steps[:, None], column[:, None, None] + steps]
-    patches[distance <= 0] = 0
+    patches = np.where(np.reshape(shown, (-1, 1, 1, 1)), patches, 0).astype(np.uint8)
     patches = patches.reshape(ANCHORS, ANCHORS, PATCH, PATCH, 3)
     return patches.transpose(0, 2, 1, 3, 4).reshape(ANCHORS * PATCH, ANCHORS * PATCH, 3)
 
 
-def _anchors(topology: Topology) -> tuple[np.ndarray, np.ndarray]:
+def paf_anchors(topology: Topology) -> tuple[np.ndarray, np.ndarray]:
     """(4096,) triangles and (4096, 3) weights of their corners: the anchors, row by row from the top."""
     x, y, z = topology.template.astype(np.float64).T
     places = np.stack([np.arctan2(x, z), -y], axis=1)

@@ -8,7 +8,7 @@ from torch.utils.data import Dataset
 
 from util.distributed import ALONE, Team
 from util.evaluation import predict
-from util.evidence import ShapeEvidence
+from util.evidence import CoefficientSpace, ImageEvidence
 from util.face_space import FaceSpace
 from util.loader import Batch
 
@@ -22,8 +22,8 @@ class Predictions:
     verts: np.ndarray
     R_t: np.ndarray
     confidence: np.ndarray
-    evidence: ShapeEvidence | None = None
-    space: FaceSpace | None = None
+    evidence: ImageEvidence | None = None
+    space: FaceSpace | CoefficientSpace | None = None
 
 
 def predict_all(
@@ -45,28 +45,30 @@ def predict_all(
     batches = dataset.in_order(batch_size)
     parts = team.collect(
         [
-            (batch["index"].cpu().numpy(), verts, R_t, *told(model, outputs, batch, with_evidence))
+            (batch["index"].cpu().numpy(), (verts, R_t), told(model, outputs, batch, with_evidence))
             for batch, outputs, verts, R_t in predict(model, dataset, batches, device, num_workers, title, team)
         ]
     )
     if not team.is_first:
         return None
-    whole = [np.empty((len(dataset), *part.shape[1:]), np.float32) for part in parts[0][1:]]
+    _, meshes, (trust, evidence) = parts[0]
+    kind = type(evidence)
+    whole = [np.empty((len(dataset), *part.shape[1:]), np.float32) for part in (*meshes, trust, *evidence)]
     while parts:  # what is in its place need not be held twice
-        indices, *own = parts.pop()
-        for array, part in zip(whole, own, strict=True):
+        indices, meshes, (trust, evidence) = parts.pop()
+        for array, part in zip(whole, (*meshes, trust, *evidence), strict=True):
             array[indices] = part
-    verts, R_t, confidence, *evidence = whole
-    if not evidence:
+    verts, R_t, confidence, *arrays = whole
+    if not arrays:
         return Predictions(verts, R_t, confidence)
-    space = FaceSpace(*(array.cpu() for array in model.space))
-    return Predictions(verts, R_t, confidence, ShapeEvidence(*evidence), space)
+    space = type(model.space)(*(array.cpu() for array in model.space))
+    return Predictions(verts, R_t, confidence, kind(*arrays), space)
 
 
 def told(
     model: torch.nn.Module, outputs: dict[str, torch.Tensor], batch: Batch, with_evidence: bool
-) -> list[np.ndarray]:
+) -> tuple[np.ndarray, ImageEvidence | tuple[()]]:
     """A model's confidence in its predictions, and its evidence where it has some and is asked for it."""
     evidence = model.shape_evidence(outputs, batch) if with_evidence else None
-    tensors = [model.confidence(outputs, batch), *(evidence or ())]
-    return [tensor.float().cpu().numpy() for tensor in tensors]
+    arrays = [tensor.float().cpu().numpy() for tensor in (model.confidence(outputs, batch), *(evidence or ()))]
+    return arrays[0], () if evidence is None else type(evidence)(*arrays[1:])

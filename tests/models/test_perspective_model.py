@@ -10,7 +10,7 @@ from models.perspective_model import KNOWN_DEVIATION, LEAST_DEVIATION, Perspecti
 from tests.models.tiny import STATISTICS
 from util.camera import WCPA_PROJECTION, project, transform
 from util.errors import InputError
-from util.evidence import ShapeEvidence, joint_shapes
+from util.evidence import ShapeEvidence
 from util.face_space import face_space
 from util.mesh import Topology
 from util.metrics import score_parts
@@ -175,7 +175,7 @@ def test_evidence_of_one_image_is_its_prediction(model, batch):
         verts, R_t = model.reconstruct(outputs, batch)
     space = face_space(FACES, COMPONENTS)
     for image in range(BATCH):
-        shapes = joint_shapes(evidence, [image], space)
+        shapes = evidence.joint_shapes([image], space)
         # 1e-5 m: directions without expression are taken to have a thousandth of the variance
         np.testing.assert_allclose(shapes[0], verts[image], atol=1e-5)
     assert (
@@ -207,5 +207,5 @@ def test_the_shapes_of_two_looks_are_in_the_evidence(model, batch):
         shapes = 1.01 * outputs["verts"] + 0.002 * model.space_basis[3]
         evidence = ShapeEvidence(*(tensor.float().numpy() for tensor in model.shape_evidence(outputs, batch, shapes)))
     for image in range(BATCH):
-        joint = joint_shapes(evidence, [image], model.space)
+        joint = evidence.joint_shapes([image], model.space)
         np.testing.assert_allclose(joint[0], shapes[image], atol=1e-5)  # as above

@@ -8,7 +8,7 @@ import pytest
 from util.aggregation import FRAME_WIDTH, aggregate, aggregate_shapes, frame_numbers, smooth_frames
 from util.camera import WCPA_PROJECTION, project, transform
 from util.errors import InputError
-from util.evidence import ShapeEvidence, joint_shapes
+from util.evidence import ShapeEvidence
 from util.face_space import face_space
 from util.pose import pose_from_6dof
 from util.predictions import Predictions
@@ -194,7 +194,7 @@ def test_evidence_makes_the_shapes_where_a_model_tells_it(how, groups):
     space = face_space(statistics, 5)
     for rows in groups:
         # rounded to float32 of 0.1 m, and sums in another order
-        np.testing.assert_allclose(found.verts[rows], joint_shapes(predictions.evidence, rows, space), atol=2e-8)
+        np.testing.assert_allclose(found.verts[rows], predictions.evidence.joint_shapes(rows, space), atol=2e-8)
     assert found.verts.dtype == np.float32
     kept = aggregate(predictions, samples, how, *world, solve_poses=False)
     np.testing.assert_array_equal(kept.verts, found.verts)

@@ -7,7 +7,7 @@ from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 
 from tests.util.made_up_faces import COMPONENTS, SPACE, VERTICES, WORLD, seen, some_faces
-from util.evidence import LEAST_VARIANCE, ShapeEvidence, joint_coefficients, joint_shapes
+from util.evidence import LEAST_VARIANCE, ShapeEvidence, joint_coefficients
 from util.face_space import fit_shape, point_evidence
 
 
@@ -208,7 +208,7 @@ def test_joint_shapes_by_hand():
     evidence = evidence._replace(correction=corrections)
     coefficients = dense(evidence, rows, SPACE.expression_covariance.double().numpy())
     coefficients += (corrections[5] + corrections[0] + corrections[3]) / 3
-    shapes = joint_shapes(evidence, rows, SPACE)
+    shapes = evidence.joint_shapes(rows, SPACE)
     told = (evidence.size[5] + evidence.size[0] + evidence.size[3]) / 3
     lengths = np.linalg.norm(coefficients, axis=1)
     assert lengths.min() < COMPONENTS**0.5 < lengths.max()  # a usual face, and an unusual one
@@ -222,7 +222,7 @@ def test_joint_shapes_by_hand():
 def test_float32_evidence_is_computed_with_in_float64():
     evidence = ShapeEvidence(*(np.float32(array) for array in drawn_evidence(6)))
     found = joint_coefficients(evidence, [1, 2], np.float32(covariance_of()))
-    assert found.dtype == joint_shapes(evidence, [1, 2], SPACE).dtype == np.float64
+    assert found.dtype == evidence.joint_shapes([1, 2], SPACE).dtype == np.float64
     exact = joint_coefficients(
         ShapeEvidence(*map(np.float64, evidence)), [1, 2], np.float64(np.float32(covariance_of()))
     )

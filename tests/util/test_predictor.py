@@ -10,9 +10,10 @@ from Sim3DR import rasterize
 from tests.conftest import bowl
 from util.camera import WCPA_PROJECTION, project, screen_vertices, transform
 from util.mesh import make_topology
+from util.photo_predictor import Start, check_image
 from util.pose import pose_from_6dof
 from util.prediction import FacePrediction
-from util.predictor import Predictor, Start, check_image
+from util.predictor import Predictor
 from util.views import FLIP, PhotoCamera, camera_from_fov
 
 TEMPLATE, TRIANGLES = bowl()
