@@ -20,10 +20,19 @@ class RNet(nn.Module):
     def __init__(self, backbone: str, sizes: Sequence[int]):
         super().__init__()
         self.backbone, features = resnet(backbone, "he", "average")
-        self.final_layers = nn.ModuleList(nn.Conv2d(features, size, kernel_size=1) for size in sizes)
+        self.final_layers = nn.ModuleList(
+            nn.Conv2d(features, size, kernel_size=1) if size else NoNumbers() for size in sizes
+        )
         for parameter in self.final_layers.parameters():
             nn.init.zeros_(parameter)
 
     def forward(self, pictures: torch.Tensor) -> tuple[torch.Tensor, ...]:
         features = self.backbone(pictures)[:, :, None, None]
         return tuple(layer(features).flatten(1).float() for layer in self.final_layers)
+
+
+class NoNumbers(nn.Module):
+    """(B, 0, 1, 1) of features (B, features, 1, 1), for what a face model has no numbers of."""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return features[:, :0]
