@@ -7,6 +7,10 @@ to the right, y up; row vectors. Where points are seen is told from -1 to 1 acro
 import torch
 from torch.nn import functional
 
+from util.camera import project as project_by
+from util.camera import transform
+from util.pnp import solve_pnp
+
 DISTANCE = 10.0
 # In half sides of the window: 1015 pixels of 224.
 FOCAL = 1015 / 112
@@ -39,3 +43,14 @@ def project(points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     distance = BEND + functional.elu(DISTANCE - points[..., 2] - BEND)
     seen = points[..., :2] * points.new_tensor([FOCAL, -FOCAL]) / distance[..., None]
     return seen, distance
+
+
+def nearest_image(verts: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
+    """(B, n, 2) how the camera sees shapes (B, n, 3), in any unit and frame, under the poses, near or far, in which
+    that is nearest to points (B, n, 2)."""
+    camera = torch.zeros(4, 4, dtype=verts.dtype, device=verts.device)
+    camera[0, 0] = camera[1, 1] = FOCAL
+    camera[2, 3] = -1
+    # a picture of 2 x 2, whose corner is at -1, -1
+    poses = solve_pnp(verts, points + 1, camera, 2, 2)
+    return project_by(transform(verts, poses), camera, 2, 2)[0] - 1

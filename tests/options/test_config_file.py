@@ -331,6 +331,7 @@ def test_configs_are_the_presets(path):
     assert first.startswith("# ")
     assert command == f"#   python step02_train.py --config configs/{path.name} --data_root DIR --name run01"
     assert BASED_ON in path.read_text() or path.stem in (
+        "deep3d_published",
         "dual_resnet_published",
         "jmlr_published",
         "perspective_standard",
