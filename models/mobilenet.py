@@ -54,6 +54,11 @@ class MobileNet(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
+    @property
+    def output_layers(self) -> list[nn.Linear]:
+        """The last one, which gives the numbers."""
+        return [self.fc]
+
     def features(self, image: torch.Tensor) -> torch.Tensor:
         """(B, channels) means of the last maps."""
         maps = functional.relu(self.bn1(self.conv1(image)))

@@ -8,13 +8,13 @@ from util import prediction_pictures
 from util.camera import project, transform
 from util.mesh import make_topology
 from util.prediction_pictures import (
-    _anchors,
     _crop,
     colored_depth,
     depth_map,
     landmarks_picture,
     normals_picture,
     overlay_picture,
+    paf_anchors,
     pncc_picture,
     pose_adaptive_feature,
     pose_box,
@@ -282,7 +282,7 @@ def test_anchors_go_round_a_head_and_lie_on_its_outside():
     ]
     triangles = np.concatenate([*around, *(part + 36 for part in around)])
     topology = make_topology(template, triangles, np.zeros(68, int))
-    triangle, weights = _anchors(topology)
+    triangle, weights = paf_anchors(topology)
     places = (weights[..., None] * template[triangles[triangle]]).sum(axis=1).reshape(64, 64, 3)
     assert np.hypot(places[..., 0], places[..., 2]).min() > 0.078  # the flat sides' middles are at 0.0788
     expected = np.radians(-170 + (np.arange(64) + 0.5) / 64 * 340)
