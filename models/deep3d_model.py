@@ -161,7 +161,7 @@ class Deep3dModel(BaseModel):
             option = f"loss_{name}_weight"
             group.add_argument(f"--{option}", type=float, default=PUBLISHED[option], help=f"weight of {told}")
 
-    def read_weights(self, options: Mapping[str, Any]) -> list[str]:
+    def read_weights(self, options: Mapping[str, Any], split_digest: str) -> list[str]:
         if options["imagenet_weights"] is not None:
             load_weights(self.network.backbone, Path(options["imagenet_weights"]), passed_over=("fc.",))
         if options["recognition_weights"] is None:
