@@ -33,6 +33,14 @@ def test_starts_at_zero_and_each_layer_reads_the_pooled_maps():
     torch.testing.assert_close(network(pictures)[1][:, 2], expected)
 
 
+def test_there_may_be_no_coefficients_of_a_kind():
+    network = RNet("resnet18", (2, 0, 1)).eval()
+    parts = network(torch.rand(3, 3, 32, 32))
+    assert [part.shape for part in parts] == [(3, 2), (3, 0), (3, 1)]
+    sum(part.sum() for part in parts).backward()
+    torch.optim.AdamW(network.parameters(), fused=True).step()
+
+
 def test_imagenet_weights(tmp_path):
     torch.manual_seed(0)
     theirs = torchvision.models.resnet18(weights=None)
