@@ -27,11 +27,10 @@ from models.parameter_losses import (
     wing,
 )
 from models.radan_network import RadanNetwork
-from models.scaled_orthography import crop_points, crop_vertices, fit_numbers
+from models.scaled_orthography import crop_points, crop_vertices, fit_numbers, perspective_pose
 from util.camera import project, transform
 from util.errors import InputError
 from util.mesh import Topology
-from util.pnp import solve_pnp
 from util.statistics import LabelStatistics
 
 # The published recipe, as RADAN's script has it.
@@ -94,8 +93,6 @@ LOSSES = ("wpdc", "wing", "vdc", "pdc", "landmarks")
 FIT_DEVIATION = 1e-4
 # Crop-and-paste: blocks along a side, and the most that are moved.
 BLOCKS, MOST_MOVED = 4, 4
-# How often the pose is solved again, with the points put back into perspective.
-ROUNDS = 2
 
 # outputs (pose, identity, expression) and landmark_head to a network
 BACKBONES: dict[str, Callable[[tuple[int, int, int], bool], nn.Module]] = {
@@ -288,18 +285,12 @@ class RadanModel(BaseModel):
         return weighted_parameter_distance(whitened, true, self.parameter_std, true_shapes, norms, self.scale)
 
     def reconstruct(self, outputs: Outputs, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """The pose is the one under which the shape is seen nearest to where the parameters have it, but for what
-        perspective does to a picture that no scaled orthography can: that is added, and the pose solved again."""
+        """The pose is that of models.scaled_orthography.perspective_pose."""
         parameters = self.parameters_of(outputs["parameters"][: len(batch[WINDOW])])
         shapes = self.shapes(parameters)
-        verts, seen = shapes * self.faces.metres.to(shapes.dtype), crop_points(parameters[:, :POSE_NUMBERS], shapes)
-        points = seen
-        for _ in range(ROUNDS + 1):
-            R_t = solve_pnp(verts, self.image_points(points, batch, WINDOW), self.projection, *self.image_size)
-            image, _ = project(transform(verts, R_t), self.projection, *self.image_size)
-            perspective = self.across_window(image, batch, WINDOW)
-            points = seen + perspective - crop_points(fit_numbers(shapes, perspective), shapes)
-        return verts, R_t
+        seen = self.image_points(crop_points(parameters[:, :POSE_NUMBERS], shapes), batch, WINDOW)
+        verts = shapes * self.faces.metres.to(shapes.dtype)
+        return verts, perspective_pose(verts, seen.to(verts.dtype), self.projection, *self.image_size)
 
 
 def first_components(bases: FaceBases, identity: int, expression: int) -> MorphableModel:

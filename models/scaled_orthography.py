@@ -6,7 +6,12 @@ whatever its real size: x from the left, y from the bottom, z towards the camera
 
 import torch
 
+from util.camera import project, transform
+from util.pnp import solve_pnp
+
 CROP = 120
+# How often a pose is solved again, with the points put back into perspective.
+ROUNDS = 2
 
 
 def crop_vertices(numbers: torch.Tensor, shapes: torch.Tensor) -> torch.Tensor:
@@ -47,3 +52,20 @@ def split_numbers(numbers: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, to
     first, second = first / lengths[0][:, None], second / lengths[1][:, None]
     rotation = torch.stack([first, second, torch.linalg.cross(first, second)], dim=1)
     return (lengths[0] + lengths[1]) / 2, rotation, matrix[:, :, 3]
+
+
+def perspective_pose(
+    verts: torch.Tensor, seen: torch.Tensor, projection: torch.Tensor, width: int, height: int
+) -> torch.Tensor:
+    """(B, 4, 4) the poses before a perspective camera of faces verts (B, N, 3), in metres, that scaled orthography saw
+    at seen (B, N, 2) pixels; projection, width, height and what is raised: as in util.pnp.solve_pnp.
+
+    The pose is the one under which they are seen nearest to there, but for what perspective does to a picture that no
+    scaled orthography can: that is added, and the pose solved again.
+    """
+    R_t = solve_pnp(verts, seen, projection, width, height)
+    for _ in range(ROUNDS):
+        image, _ = project(transform(verts, R_t), projection, width, height)
+        flat = crop_points(fit_numbers(verts, image), verts)  # in pixels, as what is fitted to
+        R_t = solve_pnp(verts, seen + image - flat, projection, width, height)
+    return R_t

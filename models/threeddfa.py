@@ -13,7 +13,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from models.loading import TrainedRun
 from models.morphable import POSE_NUMBERS, MorphableLayer, MorphableModel
+from models.radan_model import WINDOW, RadanModel
 from models.scaled_orthography import CROP, crop_vertices, split_numbers
 from util.errors import InputError
 
@@ -23,35 +25,43 @@ PARAMETERS = {62: (40, 10), 72: (40, 20), 141: (100, 29)}
 LEVEL, LEVEL_SCALE = 127.5, 128.0
 # Sides of photos, in pixels, go up to it.
 LARGEST_SQUARE = 65_500
-# Where 3DDFA_V2 takes a head for one that looks straight to the side.
-SIDEWAYS = 0.998
 
 
 @dataclass(frozen=True)
 class Convention:
-    """How a version of 3DDFA counts the pixels of a crop.
+    """How a version of 3DDFA counts the pixels of a crop, and reads poses.
 
-    origin: (x, y) of the crop's upper left pixel in crop coordinates, which go up in y; depth: what is taken off z;
-    from_farthest: whether depths are then counted from the farthest vertex
+    origin: (x, y) of the centre of the crop's upper left pixel in crop coordinates, which go up in y; depth: what is
+    taken off z; from_farthest: whether depths are then counted from the farthest vertex
+    sideways: from which |sin(yaw)| on a head looks straight to the side; its yaw is then a right angle with the sign of
+    sideways_sign * sin(yaw)
     """
 
     origin: tuple[float, float]
     depth: float
     from_farthest: bool
+    sideways: float
+    sideways_sign: int
 
 
-# MATLAB, in which faces were fitted, counts pixels from 1: 3DDFA_V2 takes that into account, 3DDFA did not.
-CONVENTIONS = {"v1": Convention((0.0, CROP + 1.0), 0.0, False), "v2": Convention((1.0, float(CROP)), 1.0, True)}
+# MATLAB, in which faces were fitted, counts pixels from 1: 3DDFA_V2 takes that into account, 3DDFA did not. In this
+# project's own runs crop coordinates are counted from the crop's edges.
+CONVENTIONS = {
+    "v1": Convention((0.0, CROP + 1.0), 0.0, False, 1.0, -1),
+    "v2": Convention((1.0, float(CROP)), 1.0, True, 0.998, 1),
+    "run": Convention((0.5, CROP - 0.5), 0.0, True, 0.998, 1),
+}
 
 
 class Regressor(Protocol):
     """What finds the numbers of faces.
 
-    model: its morphable model, with as many components as it knows coefficients. Call it with crops
-    (B, CROP, CROP, 3) uint8 RGB: (B, 12 + K + E) float64 numbers come back.
+    model: its morphable model, with as many components as it knows coefficients; size: of its crops. Call it with
+    crops (B, size, size, 3) uint8 RGB: (B, 12 + K + E) float64 numbers come back.
     """
 
     model: MorphableModel
+    size: int
 
     def __call__(self, crops: np.ndarray) -> np.ndarray: ...
 
@@ -61,6 +71,8 @@ class PublishedRegressor:
 
     Raises InputError where the three do not fit together.
     """
+
+    size = CROP
 
     def __init__(
         self, network: nn.Module, mean: np.ndarray, std: np.ndarray, model: MorphableModel, device: torch.device
@@ -81,6 +93,25 @@ class PublishedRegressor:
             images = (torch.from_numpy(levels).to(self.device).float() - LEVEL) / LEVEL_SCALE
             whitened = self.network(images).cpu().numpy()
         return (whitened * self.std + self.mean).astype(np.float64)
+
+
+class RunRegressor:
+    """The network of a run of --model radan. Raises InputError where it is a run of another model."""
+
+    def __init__(self, run: TrainedRun, device: torch.device):
+        model = run.model()
+        if not isinstance(model, RadanModel):
+            wanted = "a checkpoint of 3DDFA's, with --statistics and --bases, or of a run of --model radan"
+            raise InputError(f"--weights {run.path}: wanted {wanted}, got one of {run.options['model']}")
+        self.network, self.device, self.size = model.to(device).eval(), device, run.options["img_size"]
+        _, identity, expression = model.sizes
+        self.model = with_components(run.bases.model, identity, expression)
+
+    def __call__(self, crops: np.ndarray) -> np.ndarray:
+        images = torch.from_numpy(np.ascontiguousarray(crops.transpose(0, 3, 1, 2))).to(self.device)
+        with torch.inference_mode():
+            outputs = self.network({WINDOW: images})
+            return self.network.parameters_of(outputs["parameters"]).double().cpu().numpy()
 
 
 def with_components(model: MorphableModel, identity: int, expression: int) -> MorphableModel:
@@ -111,8 +142,8 @@ class Decoder:
         return crop_vertices(torch.from_numpy(numbers[:, :POSE_NUMBERS]), torch.from_numpy(shapes)).numpy()
 
 
-def cut(photo: np.ndarray, square: np.ndarray) -> np.ndarray:
-    """(CROP, CROP, 3) uint8, what the network looks at: the square (4,) left, top, right, bottom of a photo (h, w, 3),
+def cut(photo: np.ndarray, square: np.ndarray, size: int = CROP) -> np.ndarray:
+    """(size, size, 3) uint8, what a network looks at: the square (4,) left, top, right, bottom of a photo (h, w, 3),
     its corners at the nearest whole pixels, black outside the photo, by OpenCV's bilinear resize.
 
     Raises InputError where the square is smaller than a pixel, or so large that it is no face's.
@@ -125,7 +156,7 @@ def cut(photo: np.ndarray, square: np.ndarray) -> np.ndarray:
     part = np.zeros((bottom - top, right - left, 3), np.uint8)
     (x0, x1), (y0, y1) = np.clip([left, right], 0, width), np.clip([top, bottom], 0, height)
     part[y0 - top : y1 - top, x0 - left : x1 - left] = photo[y0:y1, x0:x1]
-    return cv2.resize(part, (CROP, CROP), interpolation=cv2.INTER_LINEAR)
+    return cv2.resize(part, (size, size), interpolation=cv2.INTER_LINEAR)
 
 
 def image_points(points: np.ndarray, square: np.ndarray, convention: Convention) -> np.ndarray:
@@ -142,9 +173,9 @@ def image_points(points: np.ndarray, square: np.ndarray, convention: Convention)
     return placed
 
 
-def head_pose(numbers: np.ndarray, version: str) -> tuple[float, np.ndarray, np.ndarray]:
+def head_pose(numbers: np.ndarray, convention: Convention) -> tuple[float, np.ndarray, np.ndarray]:
     """Scale, (3, 4) rotation with offset but without the scale, and (3,) yaw, pitch, roll in radians of the numbers
-    (P,) of a face, as the version, "v1" or "v2", of 3DDFA reads them.
+    (P,) of a face.
 
     The rotation is for columns, x to the right, y up, z to the camera. Its rows are of length 1, but not square to each
     other, so that the angles are good to a degree. Yaw > 0: the nose points to the left of the image; pitch > 0: down;
@@ -152,19 +183,16 @@ def head_pose(numbers: np.ndarray, version: str) -> tuple[float, np.ndarray, np.
     """
     scale, rotation, offset = split_numbers(torch.from_numpy(numbers[None, :POSE_NUMBERS]))
     matrix = np.column_stack([rotation[0].numpy(), offset[0].numpy()])
-    return float(scale[0]), matrix, head_angles(matrix[:, :3], version)
+    return float(scale[0]), matrix, head_angles(matrix[:, :3], convention)
 
 
-def head_angles(rotation: np.ndarray, version: str) -> np.ndarray:
+def head_angles(rotation: np.ndarray, convention: Convention) -> np.ndarray:
     """(3,) yaw, pitch, roll in radians of a rotation (3, 3); see `head_pose`."""
     sine = np.clip(rotation[2, 0], -1.0, 1.0)  # of rows of length 1 but for rounding
-    sideways = abs(sine) > SIDEWAYS if version == "v2" else abs(sine) == 1
-    if sideways:
-        # 3DDFA has the sign of yaw reversed here
-        yaw = np.copysign(np.pi / 2, sine if version == "v2" else -sine)
-        pitch = np.arctan2(-np.sign(sine) * rotation[0, 1], -np.sign(sine) * rotation[0, 2])
-        return np.array([yaw, pitch, 0.0])
-    yaw = np.arcsin(sine)
-    cosine = np.cos(yaw)
+    if abs(sine) >= convention.sideways:
+        side = np.sign(sine)
+        pitch = np.arctan2(-side * rotation[0, 1], -side * rotation[0, 2])
+        return np.array([convention.sideways_sign * side * np.pi / 2, pitch, 0.0])
+    cosine = np.cos(np.arcsin(sine))
     pitch = np.arctan2(rotation[2, 1] / cosine, rotation[2, 2] / cosine)
-    return np.array([yaw, pitch, np.arctan2(rotation[1, 0] / cosine, rotation[0, 0] / cosine)])
+    return np.array([np.arcsin(sine), pitch, np.arctan2(rotation[1, 0] / cosine, rotation[0, 0] / cosine)])

@@ -63,7 +63,7 @@ def parse_predict_options(arguments: Sequence[str] | None = None) -> argparse.Na
         type=Path,
         default=None,
         metavar="FILE",
-        help="checkpoint of a published network, or of a deep3d run",
+        help="checkpoint of a published network, or of a run: for 3ddfa of --model radan, for deep3d of deep3d",
     )
     group.add_argument(
         "--statistics",
@@ -79,7 +79,7 @@ def parse_predict_options(arguments: Sequence[str] | None = None) -> argparse.Na
         metavar="PATH",
         help="morphable model: bfm_noneck_v3.pkl with tri.pkl beside it, 3DDFA's folder train.configs, or a folder "
         "with its 68-point bases u_base.txt, w_shp_base.txt and w_exp_base.txt, which give no meshes; of deep3d "
-        "BFM_model_front.mat, or a folder with what it is made from; a deep3d run has its own",
+        "BFM_model_front.mat, or a folder with what it is made from",
     )
     group.add_argument(
         "--convention",
@@ -167,12 +167,8 @@ def parse_predict_options(arguments: Sequence[str] | None = None) -> argparse.Na
         parser.error("--input: wanted a photo, a folder, a video or the number of a webcam; or --export and no --input")
     if options.same_person and options.aggregate != "none":
         parser.error(f"--aggregate: wanted --same_person or --aggregate {options.aggregate}, got both")
-    if options.method == "3ddfa":
-        missing = [name for name in ("weights", "statistics", "bases") if getattr(options, name) is None]
-        if missing:
-            parser.error(f"--{missing[0]}: wanted a path, for --method 3ddfa, got none")
-    if options.method == "deep3d" and options.weights is None:
-        parser.error("--weights: wanted a path, for --method deep3d, got none")
+    if options.method != "run" and options.weights is None:
+        parser.error(f"--weights: wanted a path, for --method {options.method}, got none")
     if options.export and options.name.endswith(".onnx"):
         parser.error(f"--export: wanted the name of a run, got the network {options.name}")
     return options

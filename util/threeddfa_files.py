@@ -55,9 +55,9 @@ OUTLINE = slice(0, 27)
 class ThreeddfaFace(FacePrediction):
     """A face as 3DDFA finds it, and, as any other, in front of the photo's perspective camera.
 
-    version: "v1" or "v2"; square: (4,) left, top, right, bottom of what was looked at; crop: (120, 120, 3) uint8 RGB of
-    it; parameters: (P,) the face's numbers; points: (N, 3) its image points; scale, matrix (3, 4), angles (3,) yaw,
-    pitch, roll in radians: its pose as models.threeddfa reads it
+    version: whose counting of pixels, models.threeddfa.CONVENTIONS; square: (4,) left, top, right, bottom of what was
+    looked at; crop: (120, 120, 3) uint8 RGB of it; parameters: (P,) the face's numbers; points: (N, 3) its image
+    points; scale, matrix (3, 4), angles (3,) yaw, pitch, roll in radians: its pose as models.threeddfa reads it
     """
 
     version: str

@@ -12,17 +12,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from data.detectors import get_detector
+from models.loading import read_run
 from models.mobilenet import load_mobilenet
 from models.morphable import loose_topology
 from models.morphable_files import read_morphable, read_parameter_statistics
-from models.threeddfa import CONVENTIONS, Decoder, PublishedRegressor, cut, head_pose, image_points
+from models.scaled_orthography import perspective_pose
+from models.threeddfa import CONVENTIONS, Decoder, PublishedRegressor, RunRegressor, cut, head_pose, image_points
 from util.boxes import tight_box
 from util.crops import square_of_landmarks
 from util.device import choose_device
 from util.errors import InputError
-from util.photo_predictor import USUAL_FOV, PhotoPredictor, Start, confidence, perspective_pose
+from util.photo_predictor import USUAL_FOV, PhotoPredictor, Start, confidence
 from util.prediction import FacePrediction
 from util.threeddfa_files import ThreeddfaFace
 from util.views import PhotoCamera
@@ -31,8 +34,9 @@ from util.views import PhotoCamera
 class ThreeddfaPredictor(PhotoPredictor):
     """A network of 3DDFA or 3DDFA_V2 that takes photos.
 
-    weights: its checkpoint; statistics: of its parameters; bases: a file or folder of `read_morphable`; version: whose
-    counting of pixels and angles, see models.threeddfa; gpu_ids, detector, steps: as util.predictor.Predictor's.
+    weights: its checkpoint, with statistics of its parameters and bases, a file or folder of `read_morphable`; or,
+    without these, a checkpoint of a run of --model radan; convention: how a published network's pixels and angles are
+    counted, "v1" or "v2", see models.threeddfa; gpu_ids, detector, steps: as util.predictor.Predictor's.
 
     Squares are cut as 3DDFA cuts them round 68 points: from a box, round a mean face's in it, for the boxes here are
     those of the 68 points. (3DDFA's rule for boxes is for those of FaceBoxes, which reach up to the forehead.)
@@ -42,32 +46,43 @@ class ThreeddfaPredictor(PhotoPredictor):
     def __init__(
         self,
         weights: str | Path,
-        statistics: str | Path,
-        bases: str | Path,
-        version: str = "v2",
+        statistics: str | Path | None = None,
+        bases: str | Path | None = None,
+        convention: str = "v2",
         gpu_ids: Sequence[int] = (),
         detector: str = "haar",
         steps: int = 2,
     ):
-        if version not in CONVENTIONS:
-            raise InputError(f"version: wanted {' or '.join(CONVENTIONS)}, got {version}")
-        self.version = version
+        if (statistics is None) != (bases is None):
+            raise InputError(
+                "--statistics: wanted it and --bases, for a published network, or neither, for a run; got one"
+            )
+        if convention not in ("v1", "v2"):
+            raise InputError(f"convention: wanted v1 or v2, got {convention}")
         device, self.device_line = choose_device(list(gpu_ids))
-        mean, std = read_parameter_statistics(statistics)
-        network, model = load_mobilenet(Path(weights)), read_morphable(bases)
-        self.regressor = PublishedRegressor(network, mean, std, model, device)
-        self.decoder, self.metres = Decoder(self.regressor.model), float(model.metres)
+        if statistics is None or bases is None:
+            run = read_run(Path(weights))
+            self.regressor, self.version = RunRegressor(run, device), "run"
+            fov = PhotoCamera(float(run.projection[0, 0]) * run.image_size[0] / 2, *run.image_size).fov
+        else:
+            self.regressor, self.version = read_published(Path(weights), statistics, bases, device), convention
+            fov = USUAL_FOV
+        self.convention = CONVENTIONS[self.version]
+        model = self.regressor.model
+        self.decoder, self.metres = Decoder(model), float(model.metres)
         self.topology = loose_topology(model)
         mean_points = self.topology.template[model.keypoints] * np.float64([1, -1, 1])
-        super().__init__(get_detector(detector, mean_points), mean_points, USUAL_FOV, steps)
+        super().__init__(get_detector(detector, mean_points), mean_points, fov, steps)
 
     def look(self, image: np.ndarray, camera: PhotoCamera, starts: Sequence[Start]) -> list[FacePrediction]:
         """One look at each of the faces."""
         if not starts:
             return []
         squares = [square_of_landmarks(start.points) for start in starts]
-        crops = np.stack([cut(image, square) for square in squares])
-        parameters = self.regressor(crops)
+        if self.version == "run":  # 3DDFA forgets that it rounds them
+            squares = [np.rint(square) for square in squares]
+        crops = [cut(image, square) for square in squares]
+        parameters = self.regressor(np.stack([cut(image, square, self.regressor.size) for square in squares]))
         shapes = self.decoder.shapes(parameters)
         in_crops = self.decoder.crop_points(parameters, shapes)
         faces = zip(starts, squares, crops, parameters, shapes, in_crops, strict=True)
@@ -84,9 +99,9 @@ class ThreeddfaPredictor(PhotoPredictor):
         in_crop: np.ndarray,
     ) -> ThreeddfaFace:
         """What a look at one face gave, for the photo's own camera."""
-        points = image_points(in_crop, square, CONVENTIONS[self.version])
+        points = image_points(in_crop, square, self.convention)
         verts = np.float32(shape * self.metres)
-        scale, matrix, angles = head_pose(parameters, self.version)
+        scale, matrix, angles = head_pose(parameters, self.convention)
         face = ThreeddfaFace(
             verts,
             np.eye(4),
@@ -105,9 +120,18 @@ class ThreeddfaPredictor(PhotoPredictor):
             matrix,
             angles,
         )
-        pose = perspective_pose(verts, face.points2d, camera)
+        arrays = np.float64(verts)[None], face.points2d[None], camera.projection
+        (pose,) = perspective_pose(*map(torch.from_numpy, arrays), camera.width, camera.height).numpy()
         return replace(face, R_t=pose, confidence=confidence(face.landmarks2d, start))
 
     def second_start(self, start: Start, face: FacePrediction) -> Start:
         """As 3DDFA has it, from the image points as they are."""
         return Start(face.landmarks[:, :2], False, start.source)
+
+
+def read_published(
+    weights: Path, statistics: str | Path, bases: str | Path, device: torch.device
+) -> PublishedRegressor:
+    """3DDFA's network with what belongs to it."""
+    mean, std = read_parameter_statistics(statistics)
+    return PublishedRegressor(load_mobilenet(weights), mean, std, read_morphable(bases), device)

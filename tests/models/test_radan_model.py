@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from models import radan_model
+from models import scaled_orthography
 from models.exported import export_network
 from models.parameter_losses import parameter_distance
 from models.radan_model import LOSSES, RadanModel, shuffled
@@ -95,7 +95,7 @@ def test_true_parameters_come_back_as_mesh_and_pose(model, batch):
 def test_perspective_put_back_brings_the_pose_nearer(model, batch, monkeypatch):
     off = []
     for rounds in range(3):
-        monkeypatch.setattr(radan_model, "ROUNDS", rounds)
+        monkeypatch.setattr(scaled_orthography, "ROUNDS", rounds)
         _, R_t = model.reconstruct({"parameters": model.labels(batch)}, batch)
         off.append((angles(R_t, batch["R_t"]).max().item(), (R_t - batch["R_t"])[:, 3, 2].abs().max().item()))
     angle, distance = zip(*off, strict=True)

@@ -153,12 +153,14 @@ def test_what_does_not_fit_together_is_told(model):
 # --- pose
 
 
-@pytest.mark.parametrize("version", ["v1", "v2"])
+@pytest.mark.parametrize("version", CONVENTIONS)
 def test_angles_of_turns(version):
     for yaw, pitch, roll in np.random.default_rng(0).uniform(-80, 80, (20, 3)):
         # Rz(roll) Ry(-yaw) Rx(pitch): fixed axes, x first
         rotation = Rotation.from_euler("xyz", [pitch, -yaw, roll], degrees=True).as_matrix()
-        np.testing.assert_allclose(np.degrees(head_angles(rotation, version)), [yaw, pitch, roll], atol=1e-6)
+        np.testing.assert_allclose(
+            np.degrees(head_angles(rotation, CONVENTIONS[version])), [yaw, pitch, roll], atol=1e-6
+        )
 
 
 def test_signs_of_angles():
@@ -172,7 +174,7 @@ def test_signs_of_angles():
         rotation = Rotation.from_euler("xyz", [pitch, -yaw, roll], degrees=True).as_matrix()
         np.testing.assert_allclose(rotation @ [0, 0, 1], nose, atol=1e-12)
         np.testing.assert_allclose(rotation @ [0, 1, 0], up, atol=1e-12)
-        np.testing.assert_allclose(np.degrees(head_angles(rotation, "v2")), angles, atol=1e-9)
+        np.testing.assert_allclose(np.degrees(head_angles(rotation, CONVENTIONS["v2"])), angles, atol=1e-9)
 
 
 def sideways(sine, pitch):
@@ -184,23 +186,23 @@ def test_heads_turned_sideways():
     # 3DDFA_V2: from a sine of 0.998 on, yaw is a right angle; the nod is what is left, to 3.6 degrees, whose cosine
     # is 0.998
     for sign in (1, -1):
-        yaw, pitch, roll = head_angles(sideways(0.9985 * sign, 0.3), "v2")
+        yaw, pitch, roll = head_angles(sideways(0.9985 * sign, 0.3), CONVENTIONS["v2"])
         assert (yaw, roll) == (sign * np.pi / 2, 0.0)
         assert pitch == pytest.approx(0.3, abs=0.002)
-        yaw, pitch, roll = head_angles(sideways(0.9975 * sign, 0.3), "v2")
+        yaw, pitch, roll = head_angles(sideways(0.9975 * sign, 0.3), CONVENTIONS["v2"])
         assert yaw == pytest.approx(np.arcsin(0.9975) * sign)
     # 3DDFA: only where it is exact, and then with yaw's sign reversed
-    assert head_angles(sideways(0.9999, 0.3), "v1")[0] == pytest.approx(np.arcsin(0.9999))
+    assert head_angles(sideways(0.9999, 0.3), CONVENTIONS["v1"])[0] == pytest.approx(np.arcsin(0.9999))
     exact = np.array([[0.0, -0.6, -0.8], [0.0, 0.8, -0.6], [1.0, 0.0, 0.0]])
-    assert head_angles(exact, "v1")[0] == -np.pi / 2
-    assert head_angles(exact, "v2")[0] == np.pi / 2
-    assert head_angles(exact, "v1")[1] == pytest.approx(np.arctan2(0.6, 0.8))
-    assert head_angles(exact * [[1], [1], [-1]], "v1")[0] == np.pi / 2
+    assert head_angles(exact, CONVENTIONS["v1"])[0] == -np.pi / 2
+    assert head_angles(exact, CONVENTIONS["v2"])[0] == np.pi / 2
+    assert head_angles(exact, CONVENTIONS["v1"])[1] == pytest.approx(np.arctan2(0.6, 0.8))
+    assert head_angles(exact * [[1], [1], [-1]], CONVENTIONS["v1"])[0] == np.pi / 2
 
 
 def test_scale_and_rotation_by_hand():
     numbers = np.float64([3, 0, 0, 10, 0, 0, 5, 20, 7, 8, 9, 30, *np.zeros(50)])
-    scale, matrix, angles = head_pose(numbers, "v2")
+    scale, matrix, angles = head_pose(numbers, CONVENTIONS["v2"])
     assert scale == 4.0
     # the third row is the product of the first two, whatever it was
     np.testing.assert_allclose(matrix, [[1, 0, 0, 10], [0, 0, 1, 20], [0, -1, 0, 30]])
@@ -234,7 +236,7 @@ def test_the_published_network_on_real_faces():
         assert lengths.max() / lengths.min() < 1.04  # at most 1.035 on these 22
         first, second = matrix[:2, :3] / lengths[:2, None]
         assert np.degrees(np.arccos(first @ second)) == pytest.approx(90, abs=2.2)  # 87.9 to 90.6
-        scale, _, angles = head_pose(numbers[0], "v2")
+        scale, _, angles = head_pose(numbers[0], CONVENTIONS["v2"])
         # 5.7e-4 to 6.3e-4; in crops round FaceBoxes' boxes, which are larger, 4.6e-4 to 4.9e-4
         assert 5.6e-4 < scale < 6.4e-4
         assert np.degrees(angles[0]) == pytest.approx(yaw, abs=6)

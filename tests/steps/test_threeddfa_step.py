@@ -10,9 +10,13 @@ import pytest
 import torch
 from scipy.io import loadmat
 
+import step01_preparation
+import step02_train
 import step05_predict
 from data.photos import read_photo
+from models.loading import read_run
 from models.mobilenet import load_mobilenet
+from models.scaled_orthography import crop_points
 from tests.made_up_threeddfa import (
     DEVIATIONS,
     EXPRESSION,
@@ -27,6 +31,7 @@ from tests.made_up_threeddfa import (
     write_weights,
 )
 from tests.steps.conftest import BrightDetector, names_in
+from util.threeddfa_predictor import ThreeddfaPredictor
 
 EACH = [".mat", ".obj", ".ply", ".roibox", ".txt", "_crop.jpg", "_paf.jpg"]
 WHOLE = ["3DDFA.jpg", "depth.png", "overlay.jpg", "pncc.png", "pose.jpg", "pose.json"]
@@ -213,6 +218,67 @@ def test_files_that_do_not_fit_are_told(predict, photos, tmp_path, change, messa
 def test_a_missing_option_is_told(run_script, photos, capsys):
     status, text = run_script(step05_predict, "--input", photos, "--method", "3ddfa")
     assert (status, "--weights: wanted a path, for --method 3ddfa, got none" in text) == (2, True), text
+
+
+@pytest.fixture
+def radan_run(root_template, tmp_path, run_script):
+    """The checkpoint of a radan run of images of 40 pixels that has hardly learnt."""
+    data = ["--data_root", root_template, "--cache_dir", tmp_path / "cache", "--num_workers", 0]
+    status, text = run_script(step01_preparation, *data, "--build_morphable")
+    assert status == 0, text
+    run = ["--checkpoints_dir", tmp_path / "checkpoints", "--name", "tiny", "--gpu_ids", -1, "--model", "radan"]
+    run += ["--backbone", "mobilenet_v1_050", "--img_size", 40, "--batch_size", 4, "--epochs", 1]
+    status, text = run_script(step02_train, *data, *run, "--warmup_steps", 0, "--num_pictures", 0)
+    assert status == 0, text
+    return tmp_path / "checkpoints" / "tiny" / "best.pt"
+
+
+def test_a_run_of_radan(radan_run, photos, tmp_path, run_script, monkeypatch):
+    """Its points are where the model itself says, in pixels from the photo's corner."""
+    monkeypatch.setattr("util.threeddfa_predictor.get_detector", lambda *_: BrightDetector())
+    arguments = ["--input", photos, "--gpu_ids", -1, "--output_dir", tmp_path / "out", "--method", "3ddfa"]
+    status, text = run_script(step05_predict, *arguments, "--weights", radan_run)
+    assert status == 0, text
+    assert {f"one_0{end}" for end in EACH} | {f"one_{end}" for end in WHOLE} < set(names_in(tmp_path / "out"))
+    photo = read_photo(photos / "one.jpg").pixels
+    told = faces_in(tmp_path / "out" / "one_pose.json")[0]["threeddfa"]
+    square = np.array(told["square"])
+    np.testing.assert_array_equal(square, np.rint(square))
+    assert told["version"] == "run"
+    (face,) = ThreeddfaPredictor(radan_run, steps=1)(photo, points=guess_around(square))
+    np.testing.assert_array_equal(face.square, square)
+    model = read_run(radan_run).model().eval()
+    scale = 40 / (square[2] - square[0])
+    affine = torch.tensor([[[scale, 0, -scale * square[0]], [0, scale, -scale * square[1]]]], dtype=torch.float32)
+    left, top, right, bottom = square.astype(int)
+    whole = np.pad(photo, ((200, 200), (200, 200), (0, 0)))
+    crop = cv2.resize(whole[top + 200 : bottom + 200, left + 200 : right + 200], (40, 40))
+    batch = {"square": torch.from_numpy(crop.transpose(2, 0, 1)[None].copy()), "square_affine": affine}
+    with torch.inference_mode():
+        parameters = model.parameters_of(model(batch)["parameters"])
+        points = model.image_points(crop_points(parameters[:, :12], model.shapes(parameters)), batch, "square")[0]
+    np.testing.assert_allclose(face.points2d, points, atol=1e-3)  # float32
+    np.testing.assert_allclose(told["parameters"], parameters[0], rtol=1e-5, atol=1e-5)
+
+
+def guess_around(square):
+    """(68, 2) points round which 3DDFA cuts that square, of whole numbers."""
+    half = (square[2] - square[0]) / 2 / np.sqrt(2)
+    points = np.random.default_rng(0).uniform(-half, half, (68, 2))
+    points[0], points[1] = -half, half
+    return points + (square[:2] + square[2:]) / 2
+
+
+def test_what_is_no_checkpoint_of_radan(checkpoints, files, photos, tmp_path, run_script):
+    for path, message in (
+        (checkpoints / "tiny" / "best.pt", "or of a run of --model radan, got one of dual_resnet"),
+        (files["weights"], "wanted one of this project's"),
+    ):
+        arguments = ["--input", photos, "--gpu_ids", -1, "--output_dir", tmp_path / "out", "--method", "3ddfa"]
+        status, text = run_script(step05_predict, *arguments, "--weights", path)
+        assert (status, message in text) == (1, True), text
+    status, text = run_script(step05_predict, *arguments, "--weights", path, "--bases", files["bases"])
+    assert (status, "--statistics: wanted it and --bases, for a published network" in text) == (1, True), text
 
 
 def test_photos_without_faces(predict, photos, tmp_path):
