@@ -1,5 +1,6 @@
 """RADAN's labels, losses and way back from them, on faces that the bases know; shuffled blocks; options."""
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -11,10 +12,12 @@ from models.exported import export_network
 from models.parameter_losses import parameter_distance
 from models.radan_model import LOSSES, RadanModel, shuffled
 from models.scaled_orthography import crop_vertices
+from options.train_options import build_parser
 from tests.models.test_exported import make_run
 from tests.models.tiny import BASES, BATCH, IMAGE_SIZE, NUM_VERTICES, SIZE, STATISTICS, build, make_batch
 from util.camera import WCPA_PROJECTION, project, transform
 from util.errors import InputError
+from util.training import TrainingState
 
 # A window of 32 pixels that shows all 96 of the image.
 AFFINE = torch.tensor([[1 / 3, 0, 0], [0, 1 / 3, 0]])
@@ -212,6 +215,29 @@ def test_shuffling_is_drawn_from_the_generator_that_is_kept():
     assert not torch.equal(shuffled(images), first)
     torch.set_rng_state(state)
     assert torch.equal(shuffled(images), first)
+
+
+def test_a_restored_training_goes_on_as_the_other(batch):
+    """What shuffles blocks, draws vertices and drops features comes from the generator that checkpoints keep."""
+    options = vars(build_parser("radan", "standard").parse_args(["--data_root", "x"])) | {"precision": "fp32"}
+
+    def training():
+        bases = replace(BASES, model=replace(BASES.model, keypoints=np.arange(68) % 3))
+        torch.manual_seed(0)
+        world = STATISTICS, WCPA_PROJECTION, IMAGE_SIZE, bases, "mobilenet_v1_050"
+        model = RadanModel(*world, crop_and_paste=True).train()
+        return TrainingState(model, options, steps_per_epoch=4, device=torch.device("cpu"))
+
+    through = training()
+    for _ in range(2):
+        through.train_step(batch)
+    kept = copy.deepcopy(through.state())  # as a file keeps it
+    losses = [through.train_step(batch) for _ in range(2)]
+    resumed = training()
+    resumed.restore(kept)
+    assert [resumed.train_step(batch) for _ in range(2)] == losses
+    for name, tensor in through.model.state_dict().items():
+        assert torch.equal(tensor, resumed.model.state_dict()[name])
 
 
 def test_fewer_components_are_the_first_ones(batch):
