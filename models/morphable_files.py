@@ -44,11 +44,11 @@ def read_morphable(path: str | Path) -> MorphableModel:
     model of 68 vertices without triangles; all in micrometres. ICT-FaceKit: the published folder of .obj files with
     vertex_indices.json, or ict_facekit_compact.npz; centimetres. A folder that holds one of the files will do for it.
 
-    Deviations of coefficients are ones where the files have none: Deep3D's bases are multiplied by theirs already,
+    Deviations of coefficients are ones, as the files have none: Deep3D's bases are multiplied by theirs already,
     ICT-FaceKit's identities, too, and its expressions go from 0 to 1; 3DDFA's, of 1e4 to 1e6 for identity, are in its
-    parameter statistics (`read_parameter_statistics`). What else a source does not have is left out: no albedo, no
-    skin, and all triangles are the front. Raises FileNotFoundError, or InputError that names the file and the array
-    with what was wanted and got.
+    parameter statistics (`read_parameter_statistics`), with means that are not 0. What else a source does not have is
+    left out: no albedo, no skin, and all triangles are the front. Raises FileNotFoundError, or InputError that names
+    the file and the array with what was wanted and got.
     """
     path = Path(path)
     if path.is_dir():

@@ -229,7 +229,7 @@ def settle(look: Callable[[torch.Tensor], State], z: torch.Tensor) -> State:
         share = torch.where(better, 1, share / 2)
         state = trial if better.all() else look(torch.where(better[:, None], trial.z, state.z))
         # where the step is worse by so little, that is rounding
-        moving = (trial_cost - cost).abs() > TOLERANCE * cost.clamp(min=1e-12)
+        moving = ~((trial_cost - cost).abs() <= TOLERANCE * cost.clamp(min=1e-12))  # NaN moves
         if not moving.any():
             return state
     told = f"got none in {ITERATIONS} steps for {moving.nonzero()[:, 0].tolist()}"
@@ -238,10 +238,10 @@ def settle(look: Callable[[torch.Tensor], State], z: torch.Tensor) -> State:
 
 def step_of(state: State) -> torch.Tensor:
     """(B, K) Gauss and Newton's step of the coefficients, with the pose free to follow: Schur's complement."""
-    columns, follow, errors = state.columns, state.follow, state.errors[..., None]
+    columns, follow = state.columns, state.follow
     across = follow @ columns.mT
-    followed = torch.linalg.solve(follow @ follow.mT, torch.cat([across, follow @ errors], dim=2))
-    curvature = columns @ columns.mT - across.mT @ followed[..., :-1]
+    curvature = columns @ columns.mT - across.mT @ torch.linalg.solve(follow @ follow.mT, across)
     curvature = curvature + torch.eye(curvature.shape[1]).to(curvature)
-    slope = columns @ errors - across.mT @ followed[..., -1:] - state.z[..., None]
+    # the pose is the best for these coefficients: its own step would be 0
+    slope = columns @ state.errors[..., None] - state.z[..., None]
     return torch.linalg.solve(curvature, slope)[..., 0]
