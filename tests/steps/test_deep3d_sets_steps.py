@@ -13,6 +13,8 @@ import step02_train
 import step03_eval
 import step04_make_submission
 import step05_predict
+from data.wcpa import SampleId, WcpaRoot
+from data.wcpa_dataset import WcpaDataset
 from models.loading import read_run
 from tests.models.published_deep3d import write_bases, write_weights
 from util.camera import project, transform
@@ -109,6 +111,16 @@ def test_photos_by_runs(trained, root_template, tmp_path, run_script):
         ends = (".png", ".obj", ".mat", "_overlay.jpg", "_pose.json", "_pose.jpg")
         assert names == {f"{n}{end}" for n in range(2) for end in ends} | {"faces.csv", "contact_sheet.jpg"}
         assert loadmat(output / "1.mat")["lm68"].shape == (1, 68, 2)
+        # the photos' camera is taken for the root's: what evaluation makes of these images
+        run = read_run(weights)
+        model, root = run.model().eval(), WcpaRoot(root_template)
+        samples = [SampleId(*image.parts[-3:-1], image.name.replace("_ar.jpg", "")) for image in images]
+        batch = WcpaDataset(root, samples, run.topology, model.windows, 64, labelled=True).read_batch([0, 1])
+        with torch.inference_mode():
+            _, R_t = model.reconstruct(model(batch), batch)
+        for number in range(2):
+            (face,) = json.loads((output / f"{number}_pose.json").read_text())["faces"]
+            np.testing.assert_allclose(face["R_t"], R_t[number], atol=1e-4)  # float32 of 100 pixels
 
 
 @pytest.fixture
