@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from models.albedo import complete_albedos, separate
+from models.albedo import Pictures, find_albedos
 from models.face_looks import FaceLook, Labelled, Sample, choose_pictures, look_at
 from models.morphable import FaceBases, FittingStatistics, MorphableModel
 from models.scaled_orthography import fit_numbers
@@ -18,7 +18,7 @@ from util.crops import square_of_landmarks
 from util.errors import InputError
 from util.mesh import Topology
 from util.processes import map_in_order
-from util.skin import fit_mixtures, skin_probability
+from util.skin import Mixtures, fit_mixtures, skin_probability
 from util.statistics import principal_components
 
 # The components come from at most so many meshes, drawn at random.
@@ -67,7 +67,7 @@ class Colors(NamedTuple):
     components: np.ndarray
     shares: np.ndarray
     skin: np.ndarray
-    mixtures: Any
+    mixtures: Mixtures
 
 
 def build_bases(
@@ -170,26 +170,30 @@ def look_at_sample(
 def measure_colors(looks: list[FaceLook], subjects: np.ndarray, topology: Topology, most: int) -> Colors:
     """Albedo of each subject and its components over subjects, the skin's colours and where there is skin."""
     mixtures = fit_mixtures(*(np.concatenate([getattr(look, part) for look in looks]) for part in ("skin", "other")))
-    tensors = [torch.from_numpy(part) for part in mixtures]
-    skin, seen = np.zeros(topology.num_vertices), np.zeros(topology.num_vertices)
-    albedos, trust = [], []
-    for subject in tqdm(range(subjects.max() + 1), desc="albedo", unit="subject"):
+    subjects_pictures = []
+    for subject in range(subjects.max() + 1):
         own = [looks[i] for i in np.flatnonzero(subjects == subject) if looks[i].seen.any()]
-        if not own:
-            continue
-        colors, normals, shown = (torch.from_numpy(np.stack(part)) for part in list(zip(*own, strict=True))[:3])
-        separated = separate(colors, normals, shown)
-        albedos.append(separated.albedo.numpy())
-        trust.append(separated.trust.numpy())
-        probable = skin_probability(colors.movedim(2, 0)[None], *tensors)[0]
-        skin += (probable * shown).sum(dim=0).numpy()
-        seen += shown.sum(dim=0).numpy()
-    if len(albedos) < 2:
-        raise InputError(f"albedo: wanted pictures that show the faces of at least two subjects, got {len(albedos)}")
-    whole = complete_albedos(np.stack(albedos), np.stack(trust), topology)
+        if own:
+            parts = list(zip(*own, strict=True))[: len(Pictures._fields)]
+            subjects_pictures.append(Pictures(*(torch.from_numpy(np.stack(part)) for part in parts)))
+    if len(subjects_pictures) < 2:
+        shown = len(subjects_pictures)
+        raise InputError(f"albedo: wanted pictures that show the faces of at least two subjects, got {shown}")
+    whole = find_albedos(subjects_pictures, topology)
     mean = whole.mean(axis=0, dtype=np.float64)
     components, shares = components_and_shares(whole, mean, most)
-    return Colors(np.float32(mean), components, shares, skin > SKIN_FROM * np.maximum(seen, 1), mixtures)
+    return Colors(np.float32(mean), components, shares, skin_vertices(subjects_pictures, mixtures), mixtures)
+
+
+def skin_vertices(subjects: Sequence[Pictures], mixtures: Mixtures) -> np.ndarray:
+    """(N,) bool: those whose colours are skin's with a probability of over `SKIN_FROM`, on average of where they are
+    seen."""
+    tensors = [torch.from_numpy(part) for part in mixtures]
+    probable, shown = 0.0, 0.0
+    for colors, _, seen in subjects:
+        probable = probable + (skin_probability(colors.movedim(2, 0)[None], *tensors)[0] * seen).sum(dim=0)
+        shown = shown + seen.sum(dim=0)
+    return (probable > SKIN_FROM * shown).numpy()
 
 
 def describe(images: TrainingImages, shapes: Shapes, colors: Colors) -> str:

@@ -4,6 +4,7 @@ Colours are the levels of Y, Cr and Cb, 0 to 255, with the constants and in the 
 not rounded. Deep3DFaceRecon_pytorch has such mixtures, four components each, and the same share of skin.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -63,26 +64,27 @@ def skin_probability(
     autocast says.
     """
     with torch.no_grad(), torch.autocast(pictures.device.type, enabled=False):
-        red, green, blue = (pictures.float() - 0.5).unbind(1)
-        products = red * red, green * green, blue * blue, red * green, red * blue, green * blue
-        terms = torch.stack([torch.ones_like(red), red, green, blue, *products], dim=1).flatten(2)
-        logarithms = (_polynomials(weights, means, covariances) @ terms).unflatten(1, weights.shape)
-        skin, other = logarithms.logsumexp(dim=2).unbind(1)
-        prior = np.log(SKIN_SHARE / (1 - SKIN_SHARE))
-        return torch.sigmoid(skin - other + prior).unflatten(1, pictures.shape[2:])
+        rgb = (pictures.float() - 0.5).flatten(2)
+        terms = torch.cat([rgb, rgb * rgb, rgb * rgb.roll(-1, dims=1)], dim=1)
+        constants, coefficients = _polynomials(weights, means, covariances)
+        logarithms = torch.baddbmm(constants, coefficients.expand(len(terms), -1, -1), terms)
+        skin, other = logarithms.unflatten(1, weights.shape).logsumexp(dim=2).unbind(1)
+        return torch.sigmoid(skin - other + math.log(SKIN_SHARE / (1 - SKIN_SHARE))).unflatten(1, pictures.shape[2:])
 
 
-def _polynomials(weights: torch.Tensor, means: torch.Tensor, covariances: torch.Tensor) -> torch.Tensor:
-    """(2 * M, 10) the coefficients of each weighted Gaussian's logarithm, up to a constant of all of them: of 1, of
-    red, green and blue less 0.5, and of their products."""
-    matrix = torch.from_numpy(TO_YCRCB).to(means.device)
-    grey = 0.5 * matrix.sum(dim=0) + torch.from_numpy(YCRCB_ZERO).to(means.device)
-    offsets = (means.double() - grey).flatten(0, 1)
+def _polynomials(
+    weights: torch.Tensor, means: torch.Tensor, covariances: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The logarithm of each weighted Gaussian, up to a constant of them all: itself where red, green and blue are 0.5,
+    (2 * M, 1), and (2 * M, 9) factors of red, green and blue less 0.5, of their squares, and of red times green, green
+    times blue and blue times red."""
+    matrix, zero = (torch.from_numpy(part).to(means.device) for part in (TO_YCRCB, YCRCB_ZERO))
+    offsets = (means.double() - 0.5 * matrix.sum(dim=0) - zero).flatten(0, 1)[..., None]
     inverse = covariances.double().flatten(0, 1).inverse()
+    heights = weights.double().flatten().log() + 0.5 * inverse.logdet()
+    constants = heights[:, None] - 0.5 * (offsets.mT @ inverse @ offsets)[:, :, 0]
+    straight = (matrix @ inverse @ offsets)[..., 0]
     squares = -0.5 * matrix @ inverse @ matrix.T
-    straight = (matrix @ inverse @ offsets[..., None])[..., 0]
-    constants = weights.double().flatten().log() + 0.5 * inverse.logdet()
-    constants = constants - 0.5 * (offsets[:, None] @ inverse @ offsets[..., None])[:, 0, 0]
-    crossed = 2 * torch.stack([squares[:, 0, 1], squares[:, 0, 2], squares[:, 1, 2]], dim=1)
-    parts = constants[:, None], straight, squares.diagonal(dim1=1, dim2=2), crossed
-    return torch.cat(parts, dim=1).float()
+    crossed = 2 * squares[:, [0, 1, 2], [1, 2, 0]]
+    factors = torch.cat([straight, squares.diagonal(dim1=1, dim2=2), crossed], dim=1)
+    return constants.float(), factors.float()
