@@ -8,6 +8,7 @@ label_mean_std.npz   label_6dof_mean, label_6dof_std (6,), verts_mean (N, 3), ve
                      training fold
 *.f32                the labels of the three lists, packed: see data/packed_labels.py
 *_images.*           their images, where step01 was asked to pack them: see data/packed_images.py
+morphable.npz        a morphable model, where step01 was asked for one: see models/morphable.py
 topology.npz         template, triangles, keypoints, mirror, projection, image_size (width, height)
 """
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from util.checkpoint import pack_arrays, unpack_arrays
+from util.checkpoint import pack_arrays, unpack_arrays, write_whole
 from util.errors import InputError
 from util.mesh import Topology, check_same_topology, find_mirror
 
@@ -112,8 +112,8 @@ class MorphableLayer(nn.Module):
 
 
 def write_bases(path: Path, bases: FaceBases) -> None:
-    """Writes morphable.npz: the arrays of both parts by their names."""
-    np.savez(path, **vars(bases.model), **vars(bases.statistics))
+    """Writes morphable.npz, whole or not at all: the arrays of both parts by their names."""
+    write_whole(path, lambda file: np.savez(file, **vars(bases.model), **vars(bases.statistics)))
 
 
 def read_bases(path: Path) -> FaceBases:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from models.face_looks import choose_pictures, far_mask, look_at, skin_mask
+from models.face_looks import GRAZING, choose_pictures, far_mask, look_at, skin_mask
 from models.morphable_building import TrainingImages, measure_shapes, pose_numbers, rebuilt_error, skin_vertices
 from models.scaled_orthography import CROP, crop_points, split_numbers
 from Sim3DR import rasterize
@@ -185,9 +185,27 @@ def test_a_look_finds_the_colours_that_were_drawn(images, topology):
     assert inner.sum() > 50
     # A level of rounding, and colours that bend within a pixel, of which there are five between vertices.
     assert np.abs(look.colors - colors)[inner].max() < 0.02
-    # Whatever is seen well faces the camera, which is nearly along +z here.
-    assert (look.normals[look.seen, 2] > 0.2).all()
     assert (look.other == 0).all()  # the background
+
+
+def test_a_look_leaves_out_what_turns_away(topology):
+    R_t = np.eye(4)
+    R_t[:3, :3] = Rotation.from_euler("y", 50, degrees=True).as_matrix().T
+    R_t[3, 2] = -0.5
+    image, landmarks = np.full((SIZE, SIZE, 3), 90, np.uint8), np.float32([[90, 90], [110, 110], [90, 110]] * 22)
+    record = SimpleNamespace(image=image, landmarks=np.resize(landmarks, (68, 2)), verts=topology.template, R_t=R_t)
+    look = look_at(record, topology, WCPA_PROJECTION)
+    x, y, _ = topology.template.T
+    normals = np.stack([12 * x, 8 * y, np.ones_like(x)], axis=1)  # of z = 0.05 - 6 x^2 - 4 y^2
+    camera = transform(topology.template, R_t)
+    cosines = -((normals @ R_t[:3, :3]) * camera).sum(axis=1)
+    cosines /= np.linalg.norm(normals, axis=1) * np.linalg.norm(camera, axis=1)
+    # A mesh's normals are off by some hundredths, at its border by a tenth.
+    assert not look.seen[cosines < GRAZING - 0.1].any()
+    assert (cosines[cosines > 0] < GRAZING - 0.1).any()  # some would be seen
+    assert look.seen[cosines > GRAZING + 0.1].mean() > 0.9
+    saturated = look_at(SimpleNamespace(**vars(record) | {"image": image + np.uint8(163)}), topology, WCPA_PROJECTION)
+    assert not saturated.seen.any()
 
 
 def test_pixels_of_skin_lie_on_the_face_beside_eyes_brows_and_mouth():
@@ -200,7 +218,7 @@ def test_pixels_of_skin_lie_on_the_face_beside_eyes_brows_and_mouth():
         turns = np.linspace(0, 2 * np.pi, 7)[:-1]
         landmarks[first : first + 6] = np.stack([x + 10 * np.cos(turns), 80 + 5 * np.sin(turns)], axis=1)
     turns = np.linspace(0, 2 * np.pi, 21)[:-1]
-    landmarks[48:] = np.stack([100 + 20 * np.cos(turns), 135 + 8 * np.sin(turns)], axis=1)
+    landmarks[48:] = np.stack([100 + 20 * np.cos(turns), 135 + 20 * np.sin(turns)], axis=1)
     covered = np.ones((200, 200), bool)
     covered[:, :60] = False
     mask = skin_mask(landmarks, covered)
