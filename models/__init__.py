@@ -7,6 +7,7 @@ from models.dual_resnet_model import DualResNetModel
 from models.jmlr_model import JmlrModel
 from models.multiview_model import MultiviewModel
 from models.perspective_model import PerspectiveModel
+from models.radan_model import RadanModel
 from util.errors import InputError
 
 MODELS: dict[str, type[BaseModel]] = {
@@ -16,6 +17,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "jmlr": JmlrModel,
     "multiview": MultiviewModel,
     "perspective": PerspectiveModel,
+    "radan": RadanModel,
 }
 
 

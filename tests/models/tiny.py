@@ -41,8 +41,9 @@ BASES = FaceBases(
         np.float64(1.0),
     ),
     FittingStatistics(
-        np.float32([60, 0, 0, 60, 0, 60, 0, 60, 0, 0, 60, 0]),
-        np.ones(12, np.float32),
+        # of faces half a metre away, in pixels of 120: the windows of `make_batch` show a corner of the image
+        np.float32([566, 0, 0, 180, 0, 566, 0, -60, 0, 0, 566, 0]),
+        np.float32([150, 150, 150, 60, 150, 150, 150, 60, 150, 150, 150, 1]),
         np.float32([[0.5, 0.5], [0.5, 0.5]]),
         RANDOM.uniform(50, 200, (2, 2, 3)).astype(np.float32),
         np.tile(400 * np.eye(3, dtype=np.float32), (2, 2, 1, 1)),

@@ -335,4 +335,6 @@ def test_configs_are_the_presets(path):
         "dual_resnet_published",
         "jmlr_published",
         "perspective_standard",
+        "radan_published",
+        "radan_standard",
     )
