@@ -56,7 +56,7 @@ PUBLISHED = {
     "loss_albedo_weight": 5.0,
     "loss_light_weight": 10.0,
 }
-# Ours: learns from far fewer images, which say too little of a shape to keep it from drifting: the size of a face, above
+# Ours: learns from far fewer images, which say too little of shapes to keep them from drifting: of their size, above
 # all, which no picture tells.
 STANDARD = {
     **PUBLISHED,
