@@ -75,7 +75,7 @@ def train(options: argparse.Namespace, description: str, team: Team) -> None:
         check_fits(bases.model, cache.topology)
         world = *world, bases
     model = model_class.build(plain(options), *world)
-    remarks = model.read_weights(plain(options))
+    remarks = model.read_weights(plain(options), cache.split_digest())
     steps_per_epoch = train_set.num_batches(options.batch_size)
     state = TrainingState(model, plain(options), steps_per_epoch, device, team)
     if options.profile:

@@ -113,9 +113,10 @@ class BaseModel(nn.Module):
         """
         raise NotImplementedError
 
-    def read_weights(self, options: Mapping[str, Any]) -> list[str]:
+    def read_weights(self, options: Mapping[str, Any], split_digest: str) -> list[str]:
         """Reads from files that the options name what a run, and only a run, needs before its first step. Returns what
-        the run is to say of it. Raises FileNotFoundError or InputError where a file is missing or another one."""
+        the run is to say of it. split_digest: of the run's split; what was trained on another one may have seen the
+        validation images. Raises FileNotFoundError or InputError where a file is missing or another one."""
         return []
 
     def set_components(self, count: int) -> None:

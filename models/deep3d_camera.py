@@ -16,6 +16,8 @@ DISTANCE = 10.0
 FOCAL = 1015 / 112
 # Nothing is seen from nearer than this (the published near plane, less one).
 NEAREST, BEND = 4.0, 5.0
+# How often a pose is solved again; a second time changes scores by less than 0.01 mm.
+PERSPECTIVE_ROUNDS = 1
 
 
 def rotations(angles: torch.Tensor) -> torch.Tensor:
@@ -43,6 +45,32 @@ def project(points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     distance = BEND + functional.elu(DISTANCE - points[..., 2] - BEND)
     seen = points[..., :2] * points.new_tensor([FOCAL, -FOCAL]) / distance[..., None]
     return seen, distance
+
+
+def perspective_pose(
+    verts: torch.Tensor,
+    seen: torch.Tensor,
+    affines: torch.Tensor,
+    projection: torch.Tensor,
+    width: int,
+    height: int,
+) -> torch.Tensor:
+    """(B, 4, 4) the poses before a real camera of faces verts (B, n, 3), in metres, that Deep3D's camera sees at seen
+    (B, n, 2), from -1 to 1 across windows, to which affines (B, 2, 3) take the real picture's pixels; projection,
+    width, height and what is raised: as in util.pnp.solve_pnp.
+
+    The pose is the one under which they are seen nearest to there, but for what a nearer camera does to a picture that
+    a farther one cannot: that is added, and the pose solved again.
+    """
+    linear, shift = affines[:, :, :2], affines[:, None, :, 2]
+    back = torch.linalg.inv(linear).mT
+    R_t = solve_pnp(verts, (seen - shift) @ back, projection, width, height)
+    for _ in range(PERSPECTIVE_ROUNDS):
+        image, _ = project_by(transform(verts, R_t), projection, width, height)
+        perspective = image @ linear.mT + shift
+        points = seen + perspective - nearest_image(verts, perspective)
+        R_t = solve_pnp(verts, (points - shift) @ back, projection, width, height)
+    return R_t
 
 
 def nearest_image(verts: torch.Tensor, points: torch.Tensor) -> torch.Tensor:

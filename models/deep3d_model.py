@@ -16,7 +16,7 @@ import torch
 from models.arcface import Recognition
 from models.backbones import RESNETS
 from models.base_model import BaseModel, Batch, Outputs, check_weights
-from models.deep3d_camera import nearest_image, project
+from models.deep3d_camera import perspective_pose, project
 from models.deep3d_decoder import Deep3dDecoder, Face, Rendering
 from models.deep3d_losses import (
     albedo_loss,
@@ -28,12 +28,9 @@ from models.deep3d_losses import (
 )
 from models.morphable import FaceBases
 from models.r_net import RNet
-from util.camera import project as project_by
-from util.camera import transform
 from util.checkpoint import load_weights
 from util.evidence import CoefficientEvidence, CoefficientSpace
 from util.mesh import Topology
-from util.pnp import solve_pnp
 from util.skin import skin_probability
 from util.statistics import LabelStatistics
 from util.warping import move_pictures, move_points
@@ -59,7 +56,8 @@ PUBLISHED = {
     "loss_albedo_weight": 5.0,
     "loss_light_weight": 10.0,
 }
-# Ours: learns from far fewer images.
+# Ours: learns from far fewer images, which say too little of shapes to keep them from drifting: of their size, above
+# all, which no picture tells.
 STANDARD = {
     **PUBLISHED,
     "lr": 1e-3,
@@ -69,12 +67,11 @@ STANDARD = {
     "averaging": 0.99,
     "precision": "auto",
     "backbone": "resnet18",
+    "loss_coefficients_weight": 3e-3,
 }
 WINDOW = "five_points"
 # How far windows are moved, in their sides, grown and turned in training.
 JITTER_SHIFT, JITTER_SCALE, JITTER_TURN = 10 / 224, 0.1, math.radians(10)
-# How often the pose is solved again; a second time changes scores by less than 0.01 mm.
-PERSPECTIVE_ROUNDS = 1
 LOSSES = ("color", "landmarks", "perceptual", "coefficients", "albedo", "light")
 
 
@@ -161,7 +158,7 @@ class Deep3dModel(BaseModel):
             option = f"loss_{name}_weight"
             group.add_argument(f"--{option}", type=float, default=PUBLISHED[option], help=f"weight of {told}")
 
-    def read_weights(self, options: Mapping[str, Any]) -> list[str]:
+    def read_weights(self, options: Mapping[str, Any], split_digest: str) -> list[str]:
         if options["imagenet_weights"] is not None:
             load_weights(self.network.backbone, Path(options["imagenet_weights"]), passed_over=("fc.",))
         if options["recognition_weights"] is None:
@@ -214,21 +211,14 @@ class Deep3dModel(BaseModel):
         step01 built it from them. What else moves with the coefficients, as a head that is placed otherwise from one
         subject to the next, comes from there, too; no picture tells it.
 
-        The pose is the one under which the real camera sees the vertices nearest to where Deep3D's camera does, but for
-        what a nearer camera does to a picture that a farther one cannot: that is added, and the pose solved again. What
-        perspective has done to the shape itself, which Deep3D's camera made it explain, stays.
+        The pose is that of models.deep3d_camera.perspective_pose. What perspective has done to the shape itself, which
+        Deep3D's camera made it explain, stays.
         """
-        seen_by = self.projection, *self.image_size
         verts = self.decoder.canonical(outputs) * self.decoder.metres.to(self.projection)
-        looked_at = {**batch, **outputs}
         seen, _ = project(self.face(outputs).vertices)
-        R_t = solve_pnp(verts, self.image_points(seen, looked_at, WINDOW), *seen_by)
-        for _ in range(PERSPECTIVE_ROUNDS):
-            image, _ = project_by(transform(verts, R_t), *seen_by)
-            perspective = self.across_window(image, looked_at, WINDOW)
-            points = seen + perspective - nearest_image(verts, perspective)
-            R_t = solve_pnp(verts, self.image_points(points, looked_at, WINDOW), *seen_by)
-        return verts, R_t
+        affines = outputs[f"{WINDOW}_affine"] * (2 / outputs[WINDOW].shape[-1])
+        affines = torch.cat([affines[:, :, :2], affines[:, :, 2:] - 1], dim=2)
+        return verts, perspective_pose(verts, seen, affines, self.projection, *self.image_size)
 
     @property
     def space(self) -> CoefficientSpace:

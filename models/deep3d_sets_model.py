@@ -60,14 +60,14 @@ class Deep3dSetsModel(Deep3dModel):
             "starts from; its own checkpoints hold all that it needs",
         )
 
-    def read_weights(self, options: Mapping[str, Any]) -> list[str]:
+    def read_weights(self, options: Mapping[str, Any], split_digest: str) -> list[str]:
         path = options["single_run"]
         if path is None or options["imagenet_weights"] is not None:
             raise InputError(
                 "--single_run: wanted the checkpoint of a trained deep3d run, from whose network all starts, and no "
                 f"--imagenet_weights; got {path} and {options['imagenet_weights']}"
             )
-        remarks = super().read_weights(options)
+        remarks = super().read_weights(options, split_digest)
         single = load_checkpoint(Path(path))
         wanted = {"model": "deep3d", **{name: options[name] for name in SHARED_OPTIONS[1:]}}
         found = {name: single["options"].get(name) for name in SHARED_OPTIONS}
@@ -75,6 +75,11 @@ class Deep3dSetsModel(Deep3dModel):
             raise InputError(f"--single_run {path}: wanted a run of {wanted}, got one of {found}")
         if not same_bases(unpack_bases(single["bases"]), self.bases):
             raise InputError(f"--single_run {path}: wanted the morphable model of the cache, got another one in it")
+        if single["split_digest"] != split_digest:
+            raise InputError(
+                f"--single_run {path}: wanted a run of the split in the cache, got one of another, which may have seen "
+                "the validation images"
+            )
         weights = single["averaged"] or single["model"]
         prefix = "network."
         own = {name.removeprefix(prefix): weights[name] for name in weights if name.startswith(prefix)}

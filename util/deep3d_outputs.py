@@ -20,12 +20,13 @@ import numpy as np
 from scipy.io import savemat
 
 from util.checkpoint import write_whole
+from util.crops import ALIGNED_SIZE
 from util.mesh import obj_text
 from util.pictures import save_picture
 from util.prediction import FacePrediction
 
 BLUE, RED = (0, 0, 255), (255, 0, 0)
-# How far a point's mark reaches to the left and up, and one less to the right and down, in pixels.
+# How far a point's mark reaches to the left and up, and one less to the right and down, in pixels of 224.
 MARK = 2
 
 
@@ -70,6 +71,8 @@ def panels(face: Deep3dFace) -> np.ndarray:
 
 
 def mark(picture: np.ndarray, points: np.ndarray, color: tuple[int, int, int]) -> None:
-    """Squares of 4x4 pixels at points (n, 2) of a picture, as published; those beyond its edges are left out."""
-    for column, row in np.floor(points).astype(int):
-        picture[max(0, row - MARK) : max(0, row + MARK), max(0, column - MARK) : max(0, column + MARK)] = color
+    """Squares at points (n, 2) of a picture, 4x4 pixels in one of 224 as published, as far as they lie in it."""
+    reach = max(1, round(MARK * len(picture) / ALIGNED_SIZE))
+    for place in np.floor(points).astype(int):
+        columns, rows = (slice(max(0, middle - reach), max(0, middle + reach)) for middle in place)
+        picture[rows, columns] = color

@@ -17,7 +17,7 @@ import torch
 from data.detectors import get_detector
 from data.windows import Picture, face_box, five_point_window
 from models.base_model import Outputs
-from models.deep3d_camera import project
+from models.deep3d_camera import perspective_pose, project
 from models.deep3d_files import PUBLISHED_NAMES, read_deep3d
 from util.alignment import five_points
 from util.boxes import tight_box
@@ -25,7 +25,7 @@ from util.checks import check_array
 from util.crops import aligned_crop
 from util.deep3d_outputs import Deep3dFace
 from util.device import choose_device
-from util.photo_predictor import USUAL_FOV, PhotoPredictor, Start, confidence, perspective_pose
+from util.photo_predictor import USUAL_FOV, PhotoPredictor, Start, confidence
 from util.prediction import FacePrediction
 from util.views import PhotoCamera
 
@@ -102,7 +102,7 @@ class Deep3dPredictor(PhotoPredictor):
         sought = start.points if start.source == "68 points" else five_points(start.points)
         face = Deep3dFace(
             np.float32(verts[0].cpu().numpy()),
-            perspective_pose(verts[0].cpu().numpy(), points, camera),
+            self.pose(verts, seen, affine, camera),
             self.topology,
             camera.projection,
             (camera.width, camera.height),
@@ -118,6 +118,16 @@ class Deep3dPredictor(PhotoPredictor):
             {name: outputs[own][0].float().cpu().numpy() for name, own in PUBLISHED_NAMES.items()},
         )
         return replace(face, confidence=confidence(points[self.topology.keypoints], start))
+
+    def pose(self, verts: torch.Tensor, seen: torch.Tensor, affine: np.ndarray, camera: PhotoCamera) -> np.ndarray:
+        """(4, 4) float64 before the photo's camera, of a face verts (1, N, 3) metres that Deep3D's camera sees at seen
+        (1, N, 2) across the window that the affine (2, 3) leads to."""
+        half = self.deep3d.size / 2
+        across = torch.from_numpy((affine - [[0, 0, half], [0, 0, half]]) / half)[None]
+        face = (tensor.double().cpu() for tensor in (verts, seen))
+        return perspective_pose(*face, across, torch.from_numpy(camera.projection), camera.width, camera.height)[
+            0
+        ].numpy()
 
 
 def levels(colors: torch.Tensor) -> np.ndarray:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from data.detectors import Detector, box_from_points
 from data.photos import read_photo
@@ -16,7 +15,6 @@ from util.boxes import overlaps, tight_box
 from util.camera import WCPA_PROJECTION
 from util.checks import check_array
 from util.errors import InputError
-from util.pnp import solve_pnp
 from util.prediction import FacePrediction
 from util.tracking import SAME_PLACE
 from util.views import PhotoCamera, camera_from_35mm, camera_from_fov, middle_and_side
@@ -140,12 +138,6 @@ def confidence(landmarks: np.ndarray, start: Start) -> float:
     """From 0 to 1, how far a face whose 68 points (68, 2) were found from that start is to be trusted."""
     move = np.linalg.norm(landmarks - start.points, axis=1).mean() / middle_and_side(start.points)[1]
     return float(np.exp(-move / MOVE_SCALE))
-
-
-def perspective_pose(verts: np.ndarray, points: np.ndarray, camera: PhotoCamera) -> np.ndarray:
-    """(4, 4) float64 pose under which a photo's camera sees verts (N, 3) metres nearest to points (N, 2) pixels."""
-    arrays = verts[None].astype(np.float64), points[None], camera.projection
-    return solve_pnp(*map(torch.from_numpy, arrays), camera.width, camera.height)[0].numpy()
 
 
 def each_once(faces: list[FacePrediction]) -> list[FacePrediction]:

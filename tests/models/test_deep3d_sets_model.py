@@ -15,6 +15,7 @@ from util.checkpoint import pack_arrays, save_checkpoint
 from util.errors import InputError
 
 COEFFICIENTS = len(BASES.model.identity)
+SPLIT = "digest"
 IMAGES, SETS = 5, torch.tensor([0, 0, 0, 1, 1])
 
 
@@ -159,7 +160,13 @@ def single_run(folder, model="deep3d", bases=BASES, **options):
     """A checkpoint of a deep3d run, as far as it is read."""
     single = build("deep3d")
     draw(single.network, 0.2)
-    state = {"model": single.state_dict(), "averaged": None, "topology": pack_arrays(TOPOLOGY), "epoch": 3}
+    state = {
+        "model": single.state_dict(),
+        "averaged": None,
+        "split_digest": SPLIT,
+        "topology": pack_arrays(TOPOLOGY),
+        "epoch": 3,
+    }
     options = {"model": model, "backbone": "resnet18", "img_size": 224, **options}
     state |= {"statistics": pack_arrays(STATISTICS), "options": options, "bases": pack_bases(bases)}
     save_checkpoint(folder / "best.pt", state)
@@ -180,7 +187,7 @@ def settings(path, **others):
 def test_a_new_run_starts_from_a_single_one(tmp_path):
     single, path = single_run(tmp_path)
     model = build("deep3d_sets")
-    remarks = model.read_weights(settings(str(path)))
+    remarks = model.read_weights(settings(str(path)), SPLIT)
     assert remarks[-1] == f"R-Net: that of {path}, epoch 3"
     for name, weights in single.network.state_dict().items():
         np.testing.assert_array_equal(model.network.state_dict()[name], weights)
@@ -202,16 +209,22 @@ def test_a_new_run_starts_from_a_single_one(tmp_path):
 def test_other_runs_are_refused(tmp_path, run, asked, message):
     _, path = single_run(tmp_path, **run)
     with pytest.raises(InputError, match=f"--single_run.*: .*{message}"):
-        build("deep3d_sets").read_weights(settings(path, **asked))
+        build("deep3d_sets").read_weights(settings(path, **asked), SPLIT)
 
 
 def test_a_run_of_another_morphable_model_is_refused(tmp_path):
     other = replace(BASES.model, mean=BASES.model.mean + np.float32(0.01))
     _, path = single_run(tmp_path, bases=replace(BASES, model=other))
     with pytest.raises(InputError, match="wanted the morphable model of the cache, got another one in it"):
-        build("deep3d_sets").read_weights(settings(path))
+        build("deep3d_sets").read_weights(settings(path), SPLIT)
+
+
+def test_a_run_of_another_split_is_refused(tmp_path):
+    _, path = single_run(tmp_path)
+    with pytest.raises(InputError, match="wanted a run of the split in the cache, got one of another"):
+        build("deep3d_sets").read_weights(settings(path), "another")
 
 
 def test_a_run_that_is_missing_is_told(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none\.pt: no such file"):
-        build("deep3d_sets").read_weights(settings(tmp_path / "none.pt"))
+        build("deep3d_sets").read_weights(settings(tmp_path / "none.pt"), SPLIT)
