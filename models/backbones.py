@@ -95,13 +95,18 @@ def resnet(name: str, initialisation: str, pooling: str) -> tuple[nn.Module, int
 
 def add_encoder_options(group: argparse._ArgumentGroup) -> None:
     """What `resnet` can be told."""
-    group.add_argument("--backbone", choices=sorted(RESNETS), default="resnet18", help="the encoder of each branch")
+    add_backbone_options(group)
     group.add_argument(
         "--initialisation",
         choices=["he", "normal"],
         default="he",
         help="of the encoders: torchvision's for training from scratch, or the published N(0, 0.02)",
     )
+
+
+def add_backbone_options(group: argparse._ArgumentGroup) -> None:
+    """Which `resnet` it is."""
+    group.add_argument("--backbone", choices=sorted(RESNETS), default="resnet18", help="the encoder of each branch")
     group.add_argument(
         "--pooling",
         choices=["average", "grid"],

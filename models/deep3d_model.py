@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from models.arcface import Recognition
-from models.backbones import RESNETS
+from models.backbones import add_backbone_options
 from models.base_model import BaseModel, Batch, Outputs, check_weights
 from models.deep3d_camera import perspective_pose, project
 from models.deep3d_decoder import Deep3dDecoder, Face, Rendering
@@ -49,6 +49,7 @@ PUBLISHED = {
     "mirror": 0.5,
     "geometry_jitter": True,
     "backbone": "resnet50",
+    "pooling": "average",
     "loss_color_weight": 1.92,
     "loss_landmarks_weight": 1.6e-3,
     "loss_perceptual_weight": 0.2,
@@ -67,6 +68,7 @@ STANDARD = {
     "averaging": 0.99,
     "precision": "auto",
     "backbone": "resnet18",
+    "pooling": "grid",
     "loss_coefficients_weight": 3e-3,
 }
 WINDOW = "five_points"
@@ -94,6 +96,7 @@ class Deep3dModel(BaseModel):
         image_size: tuple[int, int],
         bases: FaceBases,
         backbone: str = "resnet18",
+        pooling: str = "grid",
         geometry_jitter: bool = True,
         weights: Mapping[str, float] | None = None,
     ):
@@ -102,14 +105,14 @@ class Deep3dModel(BaseModel):
         self.weights = dict(weights) if weights is not None else dict.fromkeys(LOSSES, 1.0)
         check_weights(self.weights)
         self.bases, self.image_size, self.geometry_jitter = bases, image_size, geometry_jitter
-        self.backbone_name = backbone
+        self.encoder = {"backbone": backbone, "pooling": pooling}
         self.decoder = Deep3dDecoder(bases.model)
         # They come from the run, not from its weights.
         self.register_buffer("projection", torch.tensor(projection, dtype=torch.float32), persistent=False)
         for name, array in vars(bases.statistics).items():
             if name.startswith("skin"):
                 self.register_buffer(name, torch.from_numpy(np.array(array)), persistent=False)
-        self.network = RNet(backbone, self.decoder.sizes.values())
+        self.network = RNet(sizes=self.decoder.sizes.values(), **self.encoder)
         self.recognition: Recognition | None = None
 
     @classmethod
@@ -123,11 +126,12 @@ class Deep3dModel(BaseModel):
         bases: FaceBases,
     ) -> "Deep3dModel":
         weights = {name: options[f"loss_{name}_weight"] for name in LOSSES}
-        return cls(statistics, projection, image_size, bases, options["backbone"], options["geometry_jitter"], weights)
+        told = {name: options[name] for name in ("backbone", "pooling", "geometry_jitter")}
+        return cls(statistics, projection, image_size, bases, **told, weights=weights)
 
     @staticmethod
     def add_options(group: argparse._ArgumentGroup) -> None:
-        group.add_argument("--backbone", choices=sorted(RESNETS), default="resnet18", help="the encoder")
+        add_backbone_options(group)
         group.add_argument(
             "--imagenet_weights",
             type=Path,

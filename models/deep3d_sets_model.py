@@ -26,7 +26,7 @@ STANDARD = {**SINGLE, "dataset": "multiview", "batch_size": 30, "epochs": 6, "lr
 # Below the confidence of any picture that tells something; what is divided by is never zero.
 LEAST_CONFIDENCE = 1e-3
 # What a single run must have in common with the one that reads it.
-SHARED_OPTIONS = ("model", "backbone", "img_size")
+SHARED_OPTIONS = ("model", "backbone", "pooling", "img_size")
 
 
 class Deep3dSetsModel(Deep3dModel):
@@ -47,7 +47,7 @@ class Deep3dSetsModel(Deep3dModel):
         """As Deep3dModel's."""
         super().__init__(*arguments, **options)
         self.network.requires_grad_(False)
-        self.confidence_network = RNet(self.backbone_name, [self.decoder.sizes["identity"]])
+        self.confidence_network = RNet(sizes=[self.decoder.sizes["identity"]], **self.encoder)
 
     @staticmethod
     def add_options(group: argparse._ArgumentGroup) -> None:

@@ -27,11 +27,11 @@ class ZeroLayer(nn.Module):
 
 class RNet(nn.Module):
     """Pictures (B, 3, S, S), RGB from 0 to 1, to one float32 tensor (B, size) for each of the sizes, which is zero
-    before training: it starts from the mean face."""
+    before training: it starts from the mean face. pooling: see models.backbones.resnet; the published one averages."""
 
-    def __init__(self, backbone: str, sizes: Iterable[int]):
+    def __init__(self, backbone: str, sizes: Iterable[int], pooling: str = "average"):
         super().__init__()
-        self.backbone, features = resnet(backbone, "he", "average")
+        self.backbone, features = resnet(backbone, "he", pooling)
         self.final_layers = nn.ModuleList(ZeroLayer(features, size) for size in sizes)
 
     def forward(self, pictures: torch.Tensor) -> tuple[torch.Tensor, ...]:

@@ -167,7 +167,7 @@ def single_run(folder, model="deep3d", bases=BASES, **options):
         "topology": pack_arrays(TOPOLOGY),
         "epoch": 3,
     }
-    options = {"model": model, "backbone": "resnet18", "img_size": 224, **options}
+    options = {"model": model, "backbone": "resnet18", "pooling": "grid", "img_size": 224, **options}
     state |= {"statistics": pack_arrays(STATISTICS), "options": options, "bases": pack_bases(bases)}
     save_checkpoint(folder / "best.pt", state)
     return single, folder / "best.pt"
@@ -179,6 +179,7 @@ def settings(path, **others):
         "imagenet_weights": None,
         "recognition_weights": None,
         "backbone": "resnet18",
+        "pooling": "grid",
         "img_size": 224,
         **others,
     }
