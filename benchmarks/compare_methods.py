@@ -130,7 +130,7 @@ def main() -> None:
     folds = {name: range(NUM_FOLDS if name in options.ensemble else 1) for name in options.methods}
     if not folds:
         raise InputError(f"--methods: wanted one or more of {', '.join(METHODS)}, got none")
-    make_data(options, max(map(len, folds.values())))
+    make_data(options, folds)
     for name, own in folds.items():
         for fold in own:
             train(options, name, fold)
@@ -152,16 +152,16 @@ def call(script: str, arguments: Sequence[object]) -> None:
         raise InputError(f"{script} ended with status {status}; the same command goes on from there")
 
 
-def make_data(options: argparse.Namespace, num_folds: int) -> None:
-    """The two data roots, and the caches of so many folds, where they are not there."""
+def make_data(options: argparse.Namespace, folds: dict[str, range]) -> None:
+    """The two data roots, and the caches of the folds of all methods, where they are not there."""
     size = {"num_actions": options.num_actions, "frames": options.frames, "image_size": options.image_size}
     size |= {"num_test_subjects": 1, "num_workers": max(1, options.num_workers)}
     for name, count, seed in (("root", options.num_subjects, SEED), ("heldout", options.num_heldout, HELDOUT_SEED)):
         if not (options.work_dir / name).exists():
             told = {"data_root": options.work_dir / name, "num_subjects": count, "seed": seed, **size}
             call("step00_synthesize.py", words(told))
-    bases = any(get_model_class(METHODS[name].split()[1]).needs_bases for name in options.methods)
-    for fold in range(num_folds):
+    for fold in range(max(map(len, folds.values()))):
+        bases = any(fold in own and get_model_class(METHODS[name].split()[1]).needs_bases for name, own in folds.items())
         cache = options.work_dir / f"cache_f{fold}"
         if not (cache / ("morphable.npz" if bases else "source.json")).exists():
             told = {"data_root": options.work_dir / "root", "cache_dir": cache, "fold": fold}
