@@ -161,7 +161,8 @@ def make_data(options: argparse.Namespace, folds: dict[str, range]) -> None:
             told = {"data_root": options.work_dir / name, "num_subjects": count, "seed": seed, **size}
             call("step00_synthesize.py", words(told))
     for fold in range(max(map(len, folds.values()))):
-        bases = any(fold in own and get_model_class(METHODS[name].split()[1]).needs_bases for name, own in folds.items())
+        methods = [METHODS[name].split()[1] for name, own in folds.items() if fold in own]
+        bases = any(get_model_class(method).needs_bases for method in methods)
         cache = options.work_dir / f"cache_f{fold}"
         if not (cache / ("morphable.npz" if bases else "source.json")).exists():
             told = {"data_root": options.work_dir / "root", "cache_dir": cache, "fold": fold}

@@ -112,12 +112,13 @@ def test_every_method_is_told_what_step02_understands(tmp_path, monkeypatch):
     commands = []
     monkeypatch.setattr(compare_methods, "call", lambda *command: commands.append(command))
     options = compare_methods.parse_options(["--work_dir", str(tmp_path)])
-    compare_methods.make_data(options, {"perspective": range(5)})
+    compare_methods.make_data(options, {"perspective": range(5), "radan": range(1)})
     roots = [parse_synthesize_options(arguments) for script, arguments in commands if script.startswith("step00")]
     # a seed of its own: none of the people is in both
     assert [(one.data_root.name, one.num_subjects, one.seed) for one in roots] == [("root", 417, 0), ("heldout", 60, 1)]
     caches = [parse_preparation_options(arguments) for script, arguments in commands if script.startswith("step01")]
     assert [(one.cache_dir.name, one.fold) for one in caches] == [(f"cache_f{fold}", fold) for fold in range(5)]
+    assert [one.build_morphable for one in caches] == [True, False, False, False, False]
     for name in options.methods:
         commands.clear()
         for start in range(2):
