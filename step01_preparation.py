@@ -54,7 +54,8 @@ def main() -> None:
 
     options.cache_dir.mkdir(parents=True, exist_ok=True)
     (options.cache_dir / "source.json").unlink(missing_ok=True)  # there is no cache until it is written anew
-    (options.cache_dir / "morphable.npz").unlink(missing_ok=True)  # it may be of other subjects
+    for name in ("morphable.npz", "morphable.jpg"):  # they may be of other subjects
+        (options.cache_dir / name).unlink(missing_ok=True)
     rejected, good, digests = [], {}, {}
     statistics = StatisticsAccumulator(len(train))
     for split, samples in (("train", train), ("val", val), ("test", test)):

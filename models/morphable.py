@@ -1,7 +1,9 @@
 """A linear model of faces: a mean shape, what tells one face from another, what one face does, and its colours."""
 
+import zlib
 from dataclasses import dataclass, fields
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -10,7 +12,7 @@ from torch.nn import functional
 
 from util.checkpoint import pack_arrays, unpack_arrays, write_whole
 from util.errors import InputError
-from util.mesh import Topology, check_same_topology, find_mirror
+from util.mesh import Topology, check_same_topology
 
 # Numbers of the pose that a parameter vector begins with: a row-major (3, 4) scaled rotation with offset.
 POSE_NUMBERS = 12
@@ -121,14 +123,14 @@ def read_bases(path: Path) -> FaceBases:
     if not path.is_file():
         raise FileNotFoundError(f"morphable model {path}: no such file; run step01_preparation.py --build_morphable")
     try:
-        with np.load(path) as arrays:
+        with open(path, "rb") as file, np.load(file) as arrays:
             return FaceBases(
                 *(
                     kind(**{field.name: arrays[field.name] for field in fields(kind)})
                     for kind in (MorphableModel, FittingStatistics)
                 )
             )
-    except (KeyError, ValueError, OSError) as error:
+    except (KeyError, ValueError, TypeError, OSError, EOFError, BadZipFile, zlib.error) as error:
         raise InputError(f"morphable model {path}: wanted a file of step01 --build_morphable ({error})") from None
 
 
@@ -147,12 +149,6 @@ def unpack_bases(packed: dict[str, dict[str, torch.Tensor]]) -> FaceBases:
     """The inverse of `pack_bases`. Raises InputError where the arrays are not those of this version."""
     kinds = {"model": MorphableModel, "statistics": FittingStatistics}
     return FaceBases(**{name: unpack_arrays(kind, packed.get(name, {})) for name, kind in kinds.items()})
-
-
-def topology_of(model: MorphableModel) -> Topology:
-    """The topology of a model's meshes, in metres. Raises InputError where its mean face is not mirror-symmetric."""
-    template = np.float32(model.mean * model.metres)
-    return Topology(template, model.triangles, model.keypoints, find_mirror(template))
 
 
 def loose_topology(model: MorphableModel) -> Topology:

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import torch
 from torch.nn import SyncBatchNorm
 from torch.nn.parallel import DistributedDataParallel
@@ -141,6 +142,9 @@ class TrainingState:
         Raises FloatingPointError where the loss, or the gradient, is NaN or infinite; weights are as before then.
         """
         size = len(next(iter(batch.values())))
+        # What a network draws is another thing for each step and rank, whenever training was last started.
+        draws = np.random.SeedSequence([self.options["seed"], self.steps_done, self.team.rank])
+        torch.manual_seed(int(draws.generate_state(1)[0]))
         self.optimizer.zero_grad(set_to_none=True)
         sums: dict[str, torch.Tensor | float] = {}
         dtype = AUTOCAST[self.precision]

@@ -54,7 +54,7 @@ def test_a_broken_sample_is_an_error_not_another_sample(data_root):
 
 
 def test_unknown_names_are_told_with_the_known_ones(wcpa_root):
-    with pytest.raises(ValueError, match="unknown face; known are aligned, local, global, whole"):
+    with pytest.raises(ValueError, match="unknown face; known are aligned, local, global, square, five_points, whole"):
         WcpaDataset(wcpa_root, [], wcpa_root.topology(), ["face"], 32, True)
     with pytest.raises(ValueError, match=f"known are {', '.join(sorted(DATASETS))}"):
         get_dataset_class("imagenet")

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from util.device import choose_device, fastest_precision, out_of_memory
+from util.distributed import Team
 from util.interrupt import StopRequest
 from util.schedule import rate_factor
 from util.training import MOST_SKIPPED, TrainingState, averaging_weight, split_batch
@@ -122,6 +123,7 @@ OPTIONS = {
     "compile": False,
     "accumulation": 1,
     "clip_gradients": 0.0,
+    "seed": 0,
 }
 
 
@@ -268,6 +270,38 @@ def test_a_restored_state_goes_on_as_the_other(precision):
         assert torch.equal(tensor, resumed.averaged.state_dict()[name])
     for name, tensor in through.model.state_dict().items():
         assert torch.equal(tensor, resumed.model.state_dict()[name])
+
+
+class DrawingLine(Line):
+    """Keeps what it drew."""
+
+    def __init__(self):
+        super().__init__()
+        self.drawn = []
+
+    def forward(self, batch):
+        self.drawn.append(torch.rand(1).item())
+        return super().forward(batch)
+
+
+def drawn(rank, stop):
+    """What a rank draws in four steps, the last of which are another process's, that knows of the first by rank 0's
+    checkpoint."""
+    first, second = (TrainingState(DrawingLine(), OPTIONS, 4, torch.device("cpu"), Team(rank=rank)) for _ in range(2))
+    for _ in range(stop):
+        first.train_step(line_batch())
+    torch.manual_seed(7)
+    second.restore(copy.deepcopy(first.state()))
+    for _ in range(stop, 4):
+        second.train_step(line_batch())
+    return first.model.drawn + second.model.drawn
+
+
+def test_what_networks_draw_is_each_rank_s_own_and_the_same_after_a_stop():
+    ranks = [drawn(rank, stop=4) for rank in range(2)]
+    assert len({*ranks[0], *ranks[1]}) == 8
+    for rank, whole in enumerate(ranks):
+        assert drawn(rank, stop=3) == whole
 
 
 def test_a_compiled_network_makes_the_same_steps_under_the_same_names():
