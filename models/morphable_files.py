@@ -381,7 +381,7 @@ def read_mat(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
 def read_npz(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     """Arrays of a NumPy archive. Raises FileNotFoundError, or InputError where one is missing."""
     try:
-        with np.load(path) as archive:
+        with open(path, "rb") as file, np.load(file) as archive:
             content = dict(archive)
     except (ValueError, TypeError, EOFError, BadZipFile) as error:
         raise unreadable(path, error) from None
