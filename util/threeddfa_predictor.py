@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from data.detectors import get_detector
-from models.loading import read_run
+from models.loading import TrainedRun, read_run
 from models.mobilenet import load_mobilenet
 from models.morphable import loose_topology
 from models.morphable_files import read_morphable, read_parameter_statistics
@@ -61,7 +61,7 @@ class ThreeddfaPredictor(PhotoPredictor):
             raise InputError(f"convention: wanted v1 or v2, got {convention}")
         device, self.device_line = choose_device(list(gpu_ids))
         if statistics is None or bases is None:
-            run = read_run(Path(weights))
+            run = read_own(Path(weights))
             self.regressor, self.version = RunRegressor(run, device), "run"
             fov = PhotoCamera(float(run.projection[0, 0]) * run.image_size[0] / 2, *run.image_size).fov
         else:
@@ -127,6 +127,15 @@ class ThreeddfaPredictor(PhotoPredictor):
     def second_start(self, start: Start, face: FacePrediction) -> Start:
         """As 3DDFA has it, from the image points as they are."""
         return Start(face.landmarks[:, :2], False, start.source)
+
+
+def read_own(weights: Path) -> TrainedRun:
+    """A run of ours, which is what weights without anything else have to be."""
+    try:
+        return read_run(weights)
+    except InputError as error:
+        missing = "for a network of 3DDFA's give --statistics and --bases, too"
+        raise InputError(f"--weights: wanted a run's without --statistics and --bases ({error}); {missing}") from None
 
 
 def read_published(

@@ -27,6 +27,7 @@ from tests.made_up_threeddfa import (
     TRIANGLES,
     USUAL,
     write_bases,
+    write_facekit,
     write_point_bases,
     write_statistics,
     write_weights,
@@ -207,6 +208,11 @@ def test_a_video_is_refused(predict, tmp_path):
         (lambda folder: {"statistics": write_statistics(folder, 61)}, "the network's 62 parameters, got 61"),
         (lambda folder: {"bases": write_bases(folder, 30)}, "--bases: wanted 40 of identity, got 30"),
         (lambda folder: {"bases": folder / "no.pkl"}, "no.pkl: no such file"),
+        (
+            lambda folder: {"bases": write_facekit(folder)},
+            "--bases: wanted 3DDFA's, bfm_noneck_v3.pkl, the folder train.configs, or the folder of the 68-point "
+            "bases, got a model in units of 0.01 metres",
+        ),
     ],
 )
 def test_files_that_do_not_fit_are_told(predict, photos, tmp_path, change, message):
@@ -277,7 +283,7 @@ def guess_around(square):
 def test_what_is_no_checkpoint_of_radan(checkpoints, files, photos, tmp_path, run_script):
     for path, message in (
         (checkpoints / "tiny" / "best.pt", "or of a run of --model radan, got one of dual_resnet"),
-        (files["weights"], "wanted one of this project's"),
+        (files["weights"], "; for a network of 3DDFA's give --statistics and --bases, too"),
     ):
         arguments = ["--input", photos, "--gpu_ids", -1, "--output_dir", tmp_path / "out", "--method", "3ddfa"]
         status, text = run_script(step05_predict, *arguments, "--weights", path)
