@@ -52,14 +52,14 @@ PUBLISHED = {
     "loss_wpdc_weight": 0.5,
     "loss_wing_weight": 1.0,
 }
-# 3DDFA's first version: warm-up is five epochs of its 636,252 images, at a fifth of the rate there.
+# 3DDFA's first version. Its first five epochs are at a fifth of the rate, which no option here does; a count of steps
+# would be that of its 636,252 images alone.
 THREEDDFA = {
     **PUBLISHED,
     "batch_size": 512,
     "epochs": 50,
     "lr": 0.02,
     "lr_milestones": [30, 40],
-    "warmup_steps": 6213,
     "backbone": "mobilenet_v1_100",
     "crop_and_paste": False,
     "loss_wpdc_weight": 1.0,

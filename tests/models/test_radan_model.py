@@ -17,6 +17,7 @@ from tests.models.test_exported import make_run
 from tests.models.tiny import BASES, BATCH, IMAGE_SIZE, NUM_VERTICES, SIZE, STATISTICS, build, make_batch
 from util.camera import WCPA_PROJECTION, project, transform
 from util.errors import InputError
+from util.schedule import rate_factor
 from util.training import TrainingState
 
 # A window of 32 pixels that shows all 96 of the image.
@@ -291,6 +292,15 @@ def test_published_presets_have_the_published_networks():
     assert type(build("radan", "published").network).__name__ == "RadanNetwork"
     network = build("radan", "threeddfa").network
     assert network.fc.in_features == 1024
+
+
+@pytest.mark.parametrize(("preset", "milestone"), [("published", 15), ("threeddfa", 30)])
+def test_published_presets_learn_from_few_images(preset, milestone):
+    """At the full rate of the recipe also where an epoch is one step."""
+    options = build_parser("radan", preset).parse_args(["--data_root", "x"])
+    steps = options.epochs, options.epochs_decay, options.warmup_steps, 1
+    factor = rate_factor(options.lr_policy, *steps, options.lr_milestones, options.lr_factor)
+    assert [factor(step) for step in (0, milestone - 1, milestone)] == [1, 1, 0.2]
 
 
 def test_onnx_has_no_operators_for_it(tmp_path):
