@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from models import scaled_orthography
+from models import parameter_losses, scaled_orthography
 from models.exported import export_network
 from models.parameter_losses import parameter_distance
 from models.radan_model import LOSSES, RadanModel, shuffled
@@ -166,6 +166,36 @@ def test_losses_are_zero_at_the_truth_and_weighted(batch, name):
             else torch.where(size < 10, 10 * (1 + size / 2).log(), size - 10 + 10 * np.log(6))
         )
         assert found[name].item() == pytest.approx(2 * value.mean().item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("wpdc", ["fast", "exact"])
+def test_the_weighted_distance_of_the_chosen_vertices_by_hand(batch, monkeypatch, wpdc):
+    """With NumPy in float64; exact moves by a face with the coefficient and one without."""
+    monkeypatch.setattr(parameter_losses, "RANDOM_VERTICES", 5)
+    keypoints = np.arange(68) % 3
+    bases = replace(BASES, model=replace(BASES.model, keypoints=keypoints))
+    world = STATISTICS, WCPA_PROJECTION, IMAGE_SIZE, bases, "mobilenet_v1_050"
+    model = RadanModel(*world, wpdc=wpdc, weights={**NO_LOSSES, "wpdc": 3.0}).train()
+    true = model.labels(batch)
+    # so wrong that entries, offsets and coefficients weigh about the same
+    off = torch.linspace(0.5, 1.5, 2 * 19).view(2, 19) * torch.tensor([0.3, 0.3, 0.3, 0.02] * 3 + [2.0] * 7)
+    torch.manual_seed(4)
+    loss = model.losses({"parameters": true + off}, batch)["wpdc"].item()
+    torch.manual_seed(4)
+    chosen = np.concatenate([keypoints, torch.randperm(NUM_VERTICES)[:5].numpy()])
+
+    components = np.float64(np.concatenate([BASES.model.identity, BASES.model.expression])[:, chosen])
+    std = np.concatenate([BASES.statistics.pose_std, np.ones(7)])
+    costs = []
+    for own, wrong in zip(true.double().numpy(), off.double().numpy(), strict=True):
+        shape = BASES.model.mean[chosen] + np.einsum("k,knc->nc", own[12:], components)
+        matrix = (own[:12] * std[:12] + BASES.statistics.pose_mean).reshape(3, 4)[:, :3]
+        entries = [*np.linalg.norm(shape, axis=0), np.sqrt(len(chosen))] * 3
+        turned = components @ matrix.T if wpdc == "exact" else 566 * components  # the scale of the mean pose
+        weights = np.abs(wrong) * std * [*entries, *np.linalg.norm(turned, axis=(1, 2))]
+        weights[11] = 0
+        costs.append((weights / weights.max() * wrong**2).mean())
+    assert loss == pytest.approx(3 * np.mean(costs), rel=1e-4)  # 1e-6 is added to weights of about one; float32
 
 
 def test_losses_are_the_same_each_time_but_in_training(batch):
