@@ -127,8 +127,8 @@ def parse_predict_options(arguments: Sequence[str] | None = None) -> argparse.Na
         type=Path,
         default=None,
         metavar="FILE",
-        help="csv, image,left,top,right,bottom: faces from brows to chin (but see --box_rule), in pixels; image: path from "
-        "--input",
+        help="csv, image,left,top,right,bottom: faces from brows to chin (but see --box_rule), in pixels; image: path "
+        "from --input",
     )
     group.add_argument(
         "--detector",
