@@ -86,12 +86,13 @@ def main() -> None:
 
 def refuse_for_method(options: argparse.Namespace) -> None:
     """Raises InputError for options that are another method's."""
+    of_threeddfa = {"convention": "v2", "box_rule": "landmarks"}
     if options.method == "run":
-        refuse(options, "--method run", weights=None, statistics=None, bases=None, convention="v2")
+        refuse(options, "--method run", weights=None, statistics=None, bases=None, **of_threeddfa)
         return
     of_runs = {"name": "experiment_name", "want": USUAL_WANTS.split(","), "frame": "camera", "export": None}
     if options.method == "deep3d":
-        of_runs |= {"statistics": None, "convention": "v2"}
+        of_runs |= {"statistics": None, **of_threeddfa}
     refuse(options, f"--method {options.method}", **of_runs, same_person=False, aggregate="none")
     if options.statistics is None:
         refuse(options, "a run's --weights", convention="v2")
@@ -122,6 +123,7 @@ def open_threeddfa(options: argparse.Namespace) -> ThreeddfaPredictor:
         options.gpu_ids,
         options.detector,
         options.steps,
+        options.box_rule,
     )
     if not len(predictor.topology.triangles):
         dense = "bfm_noneck_v3.pkl with tri.pkl, or 3DDFA's train.configs with tri.mat"

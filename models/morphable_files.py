@@ -152,12 +152,14 @@ def front_model(path: Path, arrays: dict[str, np.ndarray]) -> MorphableModel:
 
 
 def find_triangles(path: Path, triangles: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """(n,) where chosen triangles (n, 3) stand among triangles (F, 3), whichever corner comes first."""
+    """(n,) where chosen triangles (m, 3) stand among triangles (F, 3), whichever corner comes first. Those that are not
+    there are left out, as they are never drawn; raises InputError where these are more than half."""
     places = {tuple(sorted(row)): place for place, row in enumerate(triangles.tolist())}
-    found = [places.get(tuple(sorted(row)), -1) for row in chosen.tolist()]
-    if -1 in found:
-        raise InputError(f"{path}: tri_mask2: wanted triangles of tri, got {found.count(-1)} others of {len(found)}")
-    return np.array(found, dtype=np.int64)
+    found = np.array([places.get(tuple(sorted(row)), -1) for row in chosen.tolist()], dtype=np.int64)
+    others = (found == -1).sum()
+    if 2 * others > len(found):
+        raise InputError(f"{path}: tri_mask2: wanted triangles of tri, got {others} others of {len(found)}")
+    return found[found != -1]
 
 
 def read_noneck(path: Path) -> MorphableModel:

@@ -34,29 +34,40 @@ def vertex_distance(vertices: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
     return (vertices - true).square().mean()
 
 
+def scaled_norms(bases: torch.Tensor, scale: float) -> torch.Tensor:
+    """(C,) how far a coefficient of one moves the vertices of its basis, bases (C, n, 3), in pixels of the crop, where
+    all faces are taken to be of one scale, in these a unit: fWPDC's, whose constant is 0.00057339936 a micrometre."""
+    return scale * bases.flatten(1).norm(dim=1)
+
+
+def turned_norms(bases: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+    """(B, C) the same under the scaled rotations A of numbers (B, 12): the square of what A b_k measures over the
+    vertices is the sum of all entries of A' A times those of b_k' b_k."""
+    turns = numbers.unflatten(1, (3, 4))[:, :, :3]
+    squares = torch.einsum("bij,kij->bk", turns.mT @ turns, bases.mT @ bases)
+    return squares.clamp(min=0).sqrt()  # rounding
+
+
 def weighted_parameter_distance(
     whitened: torch.Tensor,
     true: torch.Tensor,
     deviations: torch.Tensor,
     true_shapes: torch.Tensor,
-    basis_norms: torch.Tensor,
-    scale: float,
+    basis_moves: torch.Tensor,
 ) -> torch.Tensor:
-    """fWPDC: the mean squared difference of whitened parameters (B, P), each weighted by how far it alone, as wrong as
+    """WPDC: the mean squared difference of whitened parameters (B, P), each weighted by how far it alone, as wrong as
     it is, would move the vertices, over the largest such weight of the image.
 
     deviations: (P,) what whitening divides by; true_shapes: (B, n, 3) some vertices of the true faces, before the pose,
-    in the model's unit; basis_norms: (P - 12,) of what a coefficient of one moves these vertices by; scale: pixels of
-    the crop a unit, for the coefficients, which the pose scales. Weights have no derivatives. In this form (Guo et al.,
-    ECCV 2020) moves are told by norms, without a face for each parameter, as all faces are taken to be of one scale
-    (3DDFA's constant is 0.00057339936 pixels a micrometre).
+    in the model's unit; basis_moves: (P - 12,) or (B, P - 12) how far a coefficient of one moves these vertices in the
+    crop, of `scaled_norms` or `turned_norms`. Weights have no derivatives, and moves are told by norms, without a face
+    for each parameter (Guo et al., ECCV 2020).
     """
     off = ((whitened - true) * deviations).detach().abs()
     moves = true_shapes.norm(dim=1)  # of the three entries of each row
     count = true_shapes.shape[1]
     row = torch.cat([moves, torch.full_like(moves[:, :1], math.sqrt(count))], dim=1)
-    coefficients = (scale * basis_norms).expand(len(off), -1)
-    weights = off * torch.cat([row, row, row, coefficients], dim=1)
+    weights = off * torch.cat([row, row, row, basis_moves.expand(len(off), -1)], dim=1)
     weights[:, DEPTH_OFFSET] = 0
     weights = (weights + TINY) / (weights.amax(dim=1, keepdim=True) + TINY)
     weights[:, DEPTH_OFFSET] = 0

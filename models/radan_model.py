@@ -22,6 +22,8 @@ from models.parameter_losses import (
     chosen_vertices,
     landmark_regression,
     parameter_distance,
+    scaled_norms,
+    turned_norms,
     vertex_distance,
     weighted_parameter_distance,
     wing,
@@ -49,17 +51,18 @@ PUBLISHED = {
     "backbone": "radan",
     "start": "random",
     "crop_and_paste": True,
+    "wpdc": "fast",
     "loss_wpdc_weight": 0.5,
     "loss_wing_weight": 1.0,
 }
-# 3DDFA's first version: warm-up is five epochs of its 636,252 images, at a fifth of the rate there.
+# 3DDFA's first version. Its first five epochs are at a fifth of the rate, which no option here does; a count of steps
+# would be that of its 636,252 images alone.
 THREEDDFA = {
     **PUBLISHED,
     "batch_size": 512,
     "epochs": 50,
     "lr": 0.02,
     "lr_milestones": [30, 40],
-    "warmup_steps": 6213,
     "backbone": "mobilenet_v1_100",
     "crop_and_paste": False,
     "loss_wpdc_weight": 1.0,
@@ -83,6 +86,7 @@ STANDARD = {
     "backbone": "mobilenet_v1_100",
     "start": "mean",
     "crop_and_paste": False,
+    "wpdc": "fast",
     "loss_wpdc_weight": 0.5,
     "loss_wing_weight": 1.0,
     "loss_pdc_weight": 10.0,
@@ -129,6 +133,7 @@ class RadanModel(BaseModel):
         identity_parameters: int = 40,
         expression_parameters: int = 10,
         crop_and_paste: bool = False,
+        wpdc: str = "fast",
         weights: Mapping[str, float] | None = None,
     ):
         """weights: of the losses, by their names in LOSSES."""
@@ -137,7 +142,7 @@ class RadanModel(BaseModel):
         check_weights(self.weights)
         if not self.weights.keys() - {"landmarks"}:
             raise InputError("losses: wanted a weight above 0 of another one than --loss_landmarks_weight, got none")
-        self.bases, self.image_size, self.crop_and_paste = bases, image_size, crop_and_paste
+        self.bases, self.image_size, self.crop_and_paste, self.wpdc = bases, image_size, crop_and_paste, wpdc
         self.faces = MorphableLayer(first_components(bases, identity_parameters, expression_parameters))
         self.sizes = POSE_NUMBERS, len(self.faces.identity), len(self.faces.expression)
         # They come from the run, not from its weights.
@@ -163,7 +168,7 @@ class RadanModel(BaseModel):
     ) -> "RadanModel":
         if options["crop_and_paste"] and options["img_size"] % BLOCKS:
             raise InputError(f"--crop_and_paste: wanted --img_size a multiple of {BLOCKS}, got {options['img_size']}")
-        names = ("backbone", "start", "identity_parameters", "expression_parameters", "crop_and_paste")
+        names = ("backbone", "start", "identity_parameters", "expression_parameters", "crop_and_paste", "wpdc")
         weights = {name: options[f"loss_{name}_weight"] for name in LOSSES}
         return cls(statistics, projection, image_size, bases, **{n: options[n] for n in names}, weights=weights)
 
@@ -194,6 +199,13 @@ class RadanModel(BaseModel):
             action=argparse.BooleanOptionalAction,
             default=False,
             help="training adds a copy of each image in which up to four of 4x4 blocks have changed places",
+        )
+        group.add_argument(
+            "--wpdc",
+            choices=["fast", "exact"],
+            default="fast",
+            help="how far coefficients move vertices: fast: with all faces of one scale, as published, or exact: under "
+            "each face's own true pose",
         )
         weights = {
             "wpdc": (0.5, "squared parameters, each weighted by how far it moves vertices"),
@@ -264,7 +276,7 @@ class RadanModel(BaseModel):
         face = crop_vertices(numbers, self.shapes(parameters, vertices))
         true_face = crop_vertices(true_numbers, true_shapes)
         costs = {
-            "wpdc": partial(self.weighted_distance, whitened, true, true_shapes, vertices),
+            "wpdc": partial(self.weighted_distance, whitened, true, true_numbers, true_shapes, vertices),
             "wing": partial(wing, face, true_face),
             "vdc": partial(vertex_distance, face, true_face),
             "pdc": partial(parameter_distance, whitened, true),
@@ -280,12 +292,14 @@ class RadanModel(BaseModel):
         self,
         whitened: torch.Tensor,
         true: torch.Tensor,
+        true_numbers: torch.Tensor,
         true_shapes: torch.Tensor,
         vertices: torch.Tensor | None,
     ) -> torch.Tensor:
         bases = torch.cat([self.faces.identity, self.faces.expression])
-        norms = (bases if vertices is None else bases[:, vertices]).flatten(1).norm(dim=1)
-        return weighted_parameter_distance(whitened, true, self.parameter_std, true_shapes, norms, self.scale)
+        bases = bases if vertices is None else bases[:, vertices]
+        moves = scaled_norms(bases, self.scale) if self.wpdc == "fast" else turned_norms(bases, true_numbers)
+        return weighted_parameter_distance(whitened, true, self.parameter_std, true_shapes, moves)
 
     def reconstruct(self, outputs: Outputs, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """The pose is that of models.scaled_orthography.perspective_pose."""

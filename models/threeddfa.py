@@ -21,6 +21,8 @@ from util.errors import InputError
 
 # How many parameters there may be, and how many of them are identity and expression.
 PARAMETERS = {62: (40, 10), 72: (40, 20), 141: (100, 29)}
+# The unit of all bases that 3DDFA comes with, in metres.
+MICROMETRE = 1e-6
 # Crops are looked at as (level - LEVEL) / LEVEL_SCALE.
 LEVEL, LEVEL_SCALE = 127.5, 128.0
 # Sides of photos, in pixels, go up to it.
@@ -69,7 +71,7 @@ class Regressor(Protocol):
 class PublishedRegressor:
     """A network of 3DDFA's with the statistics of its parameters (P,) and the bases that these are coefficients of.
 
-    Raises InputError where the three do not fit together.
+    Raises InputError where the three do not fit together, or the bases are another system's.
     """
 
     size = CROP
@@ -85,6 +87,9 @@ class PublishedRegressor:
             raise InputError(f"--weights: wanted a network of {' or '.join(map(str, PARAMETERS))} outputs, got {count}")
         if len(mean) != count:
             raise InputError(f"--statistics: wanted those of the network's {count} parameters, got {len(mean)}")
+        if model.metres != MICROMETRE:
+            wanted = "bfm_noneck_v3.pkl, the folder train.configs, or the folder of the 68-point bases"
+            raise InputError(f"--bases: wanted 3DDFA's, {wanted}, got a model in units of {model.metres:g} metres")
         self.model = with_components(model, *PARAMETERS[count])
 
     def __call__(self, crops: np.ndarray) -> np.ndarray:

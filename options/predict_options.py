@@ -87,6 +87,13 @@ def parse_predict_options(arguments: Sequence[str] | None = None) -> argparse.Na
         default="v2",
         help="count pixels of crops, and angles of heads turned sideways, as 3DDFA or as 3DDFA_V2, a pixel apart",
     )
+    group.add_argument(
+        "--box_rule",
+        choices=["landmarks", "detector"],
+        default="landmarks",
+        help="of 3ddfa, what --boxes hold: landmarks: the 68 points, as everywhere else; detector: faces as FaceBoxes "
+        "finds them, from forehead to chin, of which 3DDFA's own rule makes the first look",
+    )
     group = parser.add_argument_group("output")
     group.add_argument(
         "--output_dir", type=Path, default=Path("output/predict"), metavar="DIR", help="where results go"
@@ -120,7 +127,8 @@ def parse_predict_options(arguments: Sequence[str] | None = None) -> argparse.Na
         type=Path,
         default=None,
         metavar="FILE",
-        help="csv, image,left,top,right,bottom: faces from brows to chin, in pixels; image: path from --input",
+        help="csv, image,left,top,right,bottom: faces from brows to chin (but see --box_rule), in pixels; image: path "
+        "from --input",
     )
     group.add_argument(
         "--detector",
@@ -169,6 +177,8 @@ def parse_predict_options(arguments: Sequence[str] | None = None) -> argparse.Na
         parser.error(f"--aggregate: wanted --same_person or --aggregate {options.aggregate}, got both")
     if options.method != "run" and options.weights is None:
         parser.error(f"--weights: wanted a path, for --method {options.method}, got none")
+    if options.box_rule != "landmarks" and options.boxes is None:
+        parser.error(f"--box_rule {options.box_rule}: wanted --boxes, got none")
     if options.export and options.name.endswith(".onnx"):
         parser.error(f"--export: wanted the name of a run, got the network {options.name}")
     return options

@@ -63,6 +63,23 @@ def write_bases(folder: Path, identities: int = 40) -> Path:
     return folder / "bfm_noneck_v3.pkl"
 
 
+def write_facekit(folder: Path) -> Path:
+    """The same faces as if they were ICT-FaceKit's, in one file."""
+    arrays = {
+        "neutral": MEAN * 1e-4,
+        "identity": IDENTITY.T.reshape(-1, COUNT, 3),
+        "expression": EXPRESSION.T.reshape(-1, COUNT, 3) * 1e-4,
+        "triangles": TRIANGLES,
+        "landmarks68": KEYPOINTS,
+        "units": "centimetres",
+        "region_names": ["face"],
+        "region_polygons": [[0, len(TRIANGLES) - 1]],
+        "triangle_polygon": np.arange(len(TRIANGLES)),
+    }
+    np.savez(folder / "ict_facekit_compact.npz", **arrays)
+    return folder / "ict_facekit_compact.npz"
+
+
 def write_point_bases(folder: Path) -> Path:
     """The folder with the text files of the 68 points."""
     rows = (3 * KEYPOINTS[:, None] + np.arange(3)).ravel()

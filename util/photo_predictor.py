@@ -29,11 +29,12 @@ USUAL_FOV = float(np.degrees(2 * np.arctan(1 / WCPA_PROJECTION[0, 0])))
 
 class Start(NamedTuple):
     """Where a face is sought first. points: (68, 2) photo pixels; known: whether they are the face's own, or a guess
-    from a box; source: where they come from."""
+    from a box; source: where they come from; box: (4,) the box that was given, where it is that."""
 
     points: np.ndarray
     known: bool
     source: str
+    box: np.ndarray | None = None
 
 
 class PhotoPredictor:
@@ -99,7 +100,7 @@ class PhotoPredictor:
             boxes = check_array("boxes", boxes, (None, 4)).astype(np.float64)
             if not (boxes[:, :2] < boxes[:, 2:]).all():
                 raise InputError(f"boxes: wanted left < right and top < bottom, got {boxes.tolist()}")
-            starts = [Start(self.guess(box), False, "box") for box in boxes]
+            starts = [Start(self.guess(box), False, "box", box) for box in boxes]
         else:
             starts = [Start(self.guess(found.box), False, "detected") for found in self.detector.detect(image)]
         return sorted(starts, key=lambda start: -middle_and_side(start.points)[1])

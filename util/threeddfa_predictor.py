@@ -15,14 +15,14 @@ import numpy as np
 import torch
 
 from data.detectors import get_detector
-from models.loading import read_run
+from models.loading import TrainedRun, read_run
 from models.mobilenet import load_mobilenet
 from models.morphable import loose_topology
 from models.morphable_files import read_morphable, read_parameter_statistics
 from models.scaled_orthography import perspective_pose
 from models.threeddfa import CONVENTIONS, Decoder, PublishedRegressor, RunRegressor, cut, head_pose, image_points
 from util.boxes import tight_box
-from util.crops import square_of_landmarks
+from util.crops import square_of_box, square_of_landmarks
 from util.device import choose_device
 from util.errors import InputError
 from util.photo_predictor import USUAL_FOV, PhotoPredictor, Start, confidence
@@ -36,10 +36,12 @@ class ThreeddfaPredictor(PhotoPredictor):
 
     weights: its checkpoint, with statistics of its parameters and bases, a file or folder of `read_morphable`; or,
     without these, a checkpoint of a run of --model radan; convention: how a published network's pixels and angles are
-    counted, "v1" or "v2", see models.threeddfa; gpu_ids, detector, steps: as util.predictor.Predictor's.
+    counted, "v1" or "v2", see models.threeddfa; gpu_ids, detector, steps: as util.predictor.Predictor's; box_rule: what
+    boxes that are given hold, the 68 points ("landmarks") or the face as FaceBoxes sees it ("detector").
 
     Squares are cut as 3DDFA cuts them round 68 points: from a box, round a mean face's in it, for the boxes here are
-    those of the 68 points. (3DDFA's rule for boxes is for those of FaceBoxes, which reach up to the forehead.)
+    those of the 68 points. 3DDFA's rule for boxes is for those of FaceBoxes, which reach up to the forehead: with
+    "detector" the first look at a given box follows it.
     Raises FileNotFoundError or InputError where a file is not there, another one, or does not fit the others.
     """
 
@@ -52,6 +54,7 @@ class ThreeddfaPredictor(PhotoPredictor):
         gpu_ids: Sequence[int] = (),
         detector: str = "haar",
         steps: int = 2,
+        box_rule: str = "landmarks",
     ):
         if (statistics is None) != (bases is None):
             raise InputError(
@@ -59,9 +62,12 @@ class ThreeddfaPredictor(PhotoPredictor):
             )
         if convention not in ("v1", "v2"):
             raise InputError(f"convention: wanted v1 or v2, got {convention}")
+        if box_rule not in ("landmarks", "detector"):
+            raise InputError(f"box_rule: wanted landmarks or detector, got {box_rule}")
+        self.box_rule = box_rule
         device, self.device_line = choose_device(list(gpu_ids))
         if statistics is None or bases is None:
-            run = read_run(Path(weights))
+            run = read_own(Path(weights))
             self.regressor, self.version = RunRegressor(run, device), "run"
             fov = PhotoCamera(float(run.projection[0, 0]) * run.image_size[0] / 2, *run.image_size).fov
         else:
@@ -78,7 +84,7 @@ class ThreeddfaPredictor(PhotoPredictor):
         """One look at each of the faces."""
         if not starts:
             return []
-        squares = [square_of_landmarks(start.points) for start in starts]
+        squares = [self.square(start) for start in starts]
         if self.version == "run":  # 3DDFA forgets that it rounds them
             squares = [np.rint(square) for square in squares]
         crops = [cut(image, square) for square in squares]
@@ -87,6 +93,12 @@ class ThreeddfaPredictor(PhotoPredictor):
         in_crops = self.decoder.crop_points(parameters, shapes)
         faces = zip(starts, squares, crops, parameters, shapes, in_crops, strict=True)
         return [self.face(camera, *parts) for parts in faces]
+
+    def square(self, start: Start) -> np.ndarray:
+        """(4,) what is cut out for a look."""
+        if self.box_rule == "detector" and start.box is not None:
+            return square_of_box(start.box)
+        return square_of_landmarks(start.points)
 
     def face(
         self,
@@ -127,6 +139,15 @@ class ThreeddfaPredictor(PhotoPredictor):
     def second_start(self, start: Start, face: FacePrediction) -> Start:
         """As 3DDFA has it, from the image points as they are."""
         return Start(face.landmarks[:, :2], False, start.source)
+
+
+def read_own(weights: Path) -> TrainedRun:
+    """A run of ours, which is what weights without anything else have to be."""
+    try:
+        return read_run(weights)
+    except InputError as error:
+        missing = "for a network of 3DDFA's give --statistics and --bases, too"
+        raise InputError(f"--weights: wanted a run's without --statistics and --bases ({error}); {missing}") from None
 
 
 def read_published(

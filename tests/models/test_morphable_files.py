@@ -428,6 +428,18 @@ def test_wrong_arrays_of_deep3d(tmp_path, changes, message):
         read_morphable(tmp_path)
 
 
+def test_front_triangles_that_are_no_triangles_are_left_out(tmp_path):
+    wanted = write_front(tmp_path)
+    path = tmp_path / "BFM_model_front.mat"
+    info = loadmat(path)["tri_mask2"]
+    others = np.array([[1, 2, 200 - i] for i in range(len(info) + 1)])  # across the bowl
+    change_mat(path, tri_mask2=np.concatenate([others[:20], info, others[20:-1]]))
+    np.testing.assert_array_equal(read_morphable(path).front, wanted.front)
+    change_mat(path, tri_mask2=np.concatenate([others, info]))
+    with pytest.raises(InputError, match=r"tri_mask2: wanted triangles of tri, got 51 others of 101"):
+        read_morphable(path)
+
+
 def test_wrong_files_of_the_basel_face_model(tmp_path):
     write_basel(tmp_path)
     content = (tmp_path / "Exp_Pca.bin").read_bytes()

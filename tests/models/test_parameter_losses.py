@@ -9,6 +9,8 @@ from models.parameter_losses import (
     chosen_vertices,
     landmark_regression,
     parameter_distance,
+    scaled_norms,
+    turned_norms,
     vertex_distance,
     weighted_parameter_distance,
     wing,
@@ -63,8 +65,8 @@ def slow_weighted_distance(whitened, true, deviations, mean, basis):
 
 
 def fast_weighted_distance(whitened, true, deviations, mean, basis):
-    norms = basis.flatten(1).norm(dim=1)
-    return weighted_parameter_distance(whitened, true, deviations, shape(true * deviations, mean, basis), norms, SCALE)
+    shapes, moves = shape(true * deviations, mean, basis), scaled_norms(basis, SCALE)
+    return weighted_parameter_distance(whitened, true, deviations, shapes, moves)
 
 
 def test_the_fast_weights_are_those_of_a_face_for_each_parameter(world):
@@ -77,15 +79,38 @@ def test_the_fast_weights_are_those_of_a_face_for_each_parameter(world):
     )
 
 
+def test_the_exact_weights_are_those_of_a_face_for_each_parameter(world):
+    """Under any matrix: of another scale for each face, and with rows that are not square to each other."""
+    mean, basis, true, deviations, off = world
+    true = true.clone()
+    true[:, :12] = torch.randn(2, 12, generator=torch.Generator().manual_seed(2), dtype=true.dtype)
+    true[1, :12] *= 5
+    shapes, moves = shape(true, mean, basis), turned_norms(basis, true[:, :12])
+    exact = weighted_parameter_distance(true / deviations + off, true / deviations, deviations, shapes, moves)
+    slow = slow_weighted_distance(true / deviations + off, true / deviations, deviations, mean, basis)
+    # 1e-6 is added to weights of about one
+    assert exact.item() == pytest.approx(slow.item(), rel=1e-5)
+
+
+def test_turned_norms_of_nothing_are_zero():
+    """Seen along the only direction in which the vertices move, of numbers as large as micrometres."""
+    generator = torch.Generator().manual_seed(3)
+    bases = 1e5 * torch.randn(50, 200, 1, generator=generator) * torch.tensor([0.3, 0.5, 0.7])
+    row = 1e-3 * torch.tensor([0.5, -0.3, 0.0, 60.0])
+    numbers = torch.cat([row, 2 * row, row]).expand(4, -1)
+    # of the 1e5 * 1e-3 * sqrt(200) pixels of other directions; the root of what float32 rounds off
+    assert (turned_norms(bases, numbers) < 1e-3 * 1400).all()
+
+
 def test_the_weighted_distance_by_hand():
     """One vertex at (3, 4, 0) and another at (0, 0, 1): coordinates have norms 3, 4 and 1."""
     shapes = torch.tensor([[[3.0, 4, 0], [0, 0, 1]]])
     true, off = torch.zeros(1, 14), torch.zeros(1, 14)
     off[0, [1, 3, 11, 12]] = torch.tensor([0.5, 2.0, 9.0, 1.0])
-    norms, deviations = torch.tensor([10.0, 7.0]), torch.ones(14)
+    moves, deviations = torch.tensor([1.0, 0.7]), torch.ones(14)
     deviations[3] = 0.5
-    # moves: 0.5 * 4 = 2 of the matrix, 2 * 0.5 * sqrt(2) of the offset, 1 * 10 * 0.1 of the coefficient; depth: none
-    loss = weighted_parameter_distance(off, true, deviations, shapes, norms, scale=0.1)
+    # moves: 0.5 * 4 = 2 of the matrix, 2 * 0.5 * sqrt(2) of the offset, 1 * 1 of the coefficient; depth: none
+    loss = weighted_parameter_distance(off, true, deviations, shapes, moves)
     expected = (2 / 2 * 0.25 + math.sqrt(2) / 2 * 4 + 1 / 2 * 1) / 14
     assert loss.item() == pytest.approx(expected, rel=1e-5)  # float32
 

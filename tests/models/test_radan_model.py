@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from models import scaled_orthography
+from models import parameter_losses, scaled_orthography
 from models.exported import export_network
 from models.parameter_losses import parameter_distance
 from models.radan_model import LOSSES, RadanModel, shuffled
@@ -17,6 +17,7 @@ from tests.models.test_exported import make_run
 from tests.models.tiny import BASES, BATCH, IMAGE_SIZE, NUM_VERTICES, SIZE, STATISTICS, build, make_batch
 from util.camera import WCPA_PROJECTION, project, transform
 from util.errors import InputError
+from util.schedule import rate_factor
 from util.training import TrainingState
 
 # A window of 32 pixels that shows all 96 of the image.
@@ -167,6 +168,36 @@ def test_losses_are_zero_at_the_truth_and_weighted(batch, name):
         assert found[name].item() == pytest.approx(2 * value.mean().item(), rel=1e-5)
 
 
+@pytest.mark.parametrize("wpdc", ["fast", "exact"])
+def test_the_weighted_distance_of_the_chosen_vertices_by_hand(batch, monkeypatch, wpdc):
+    """With NumPy in float64; exact moves by a face with the coefficient and one without."""
+    monkeypatch.setattr(parameter_losses, "RANDOM_VERTICES", 5)
+    keypoints = np.arange(68) % 3
+    bases = replace(BASES, model=replace(BASES.model, keypoints=keypoints))
+    world = STATISTICS, WCPA_PROJECTION, IMAGE_SIZE, bases, "mobilenet_v1_050"
+    model = RadanModel(*world, wpdc=wpdc, weights={**NO_LOSSES, "wpdc": 3.0}).train()
+    true = model.labels(batch)
+    # so wrong that entries, offsets and coefficients weigh about the same
+    off = torch.linspace(0.5, 1.5, 2 * 19).view(2, 19) * torch.tensor([0.3, 0.3, 0.3, 0.02] * 3 + [2.0] * 7)
+    torch.manual_seed(4)
+    loss = model.losses({"parameters": true + off}, batch)["wpdc"].item()
+    torch.manual_seed(4)
+    chosen = np.concatenate([keypoints, torch.randperm(NUM_VERTICES)[:5].numpy()])
+
+    components = np.float64(np.concatenate([BASES.model.identity, BASES.model.expression])[:, chosen])
+    std = np.concatenate([BASES.statistics.pose_std, np.ones(7)])
+    costs = []
+    for own, wrong in zip(true.double().numpy(), off.double().numpy(), strict=True):
+        shape = BASES.model.mean[chosen] + np.einsum("k,knc->nc", own[12:], components)
+        matrix = (own[:12] * std[:12] + BASES.statistics.pose_mean).reshape(3, 4)[:, :3]
+        entries = [*np.linalg.norm(shape, axis=0), np.sqrt(len(chosen))] * 3
+        turned = components @ matrix.T if wpdc == "exact" else 566 * components  # the scale of the mean pose
+        weights = np.abs(wrong) * std * [*entries, *np.linalg.norm(turned, axis=(1, 2))]
+        weights[11] = 0
+        costs.append((weights / weights.max() * wrong**2).mean())
+    assert loss == pytest.approx(3 * np.mean(costs), rel=1e-4)  # 1e-6 is added to weights of about one; float32
+
+
 def test_losses_are_the_same_each_time_but_in_training(batch):
     bases = replace(BASES, model=replace(BASES.model, keypoints=np.arange(68) % 3))
     model = RadanModel(STATISTICS, WCPA_PROJECTION, IMAGE_SIZE, bases, "mobilenet_v1_050").eval()
@@ -291,6 +322,15 @@ def test_published_presets_have_the_published_networks():
     assert type(build("radan", "published").network).__name__ == "RadanNetwork"
     network = build("radan", "threeddfa").network
     assert network.fc.in_features == 1024
+
+
+@pytest.mark.parametrize(("preset", "milestone"), [("published", 15), ("threeddfa", 30)])
+def test_published_presets_learn_from_few_images(preset, milestone):
+    """At the full rate of the recipe also where an epoch is one step."""
+    options = build_parser("radan", preset).parse_args(["--data_root", "x"])
+    steps = options.epochs, options.epochs_decay, options.warmup_steps, 1
+    factor = rate_factor(options.lr_policy, *steps, options.lr_milestones, options.lr_factor)
+    assert [factor(step) for step in (0, milestone - 1, milestone)] == [1, 1, 0.2]
 
 
 def test_onnx_has_no_operators_for_it(tmp_path):

@@ -1,5 +1,6 @@
 """3DDFA's crop, decoding and pose, against pictures and numbers made by hand, and its own network where it is."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -145,6 +146,9 @@ def test_what_does_not_fit_together_is_told(model):
         PublishedRegressor(Network(60), USUAL, DEVIATIONS, model, CPU)
     with pytest.raises(ValueError, match="--statistics: wanted those of the network's 62 parameters, got 61"):
         PublishedRegressor(Network(62), USUAL[:61], DEVIATIONS[:61], model, CPU)
+    decimetres = replace(model, metres=np.array(0.1))  # Deep3D's
+    with pytest.raises(ValueError, match=r"--bases: wanted 3DDFA's, bfm_noneck_v3\.pkl, .* in units of 0\.1 metres"):
+        PublishedRegressor(Network(62), USUAL, DEVIATIONS, decimetres, CPU)
     longer = np.zeros(72, np.float32)
     with pytest.raises(ValueError, match="--bases: wanted 20 of expression, got 10"):
         PublishedRegressor(Network(72), longer, longer, model, CPU)

@@ -27,6 +27,7 @@ def test_wants():
         (["--steps", "3"], "wanted int in 1..2, got 3"),
         (["--name", "a/b"], "wanted a name that can be a folder's"),
         (["--export", "onnx"], "or --export and no --input"),
+        (["--method", "3ddfa", "--weights", "a.pth", "--box_rule", "detector"], "detector: wanted --boxes, got none"),
         (["--max_face", "1"], "did you mean --max_faces or"),
     ],
 )

@@ -27,11 +27,13 @@ from tests.made_up_threeddfa import (
     TRIANGLES,
     USUAL,
     write_bases,
+    write_facekit,
     write_point_bases,
     write_statistics,
     write_weights,
 )
 from tests.steps.conftest import BrightDetector, names_in
+from util.crops import square_of_landmarks
 from util.threeddfa_predictor import ThreeddfaPredictor
 
 EACH = [".mat", ".obj", ".ply", ".roibox", ".txt", "_crop.jpg", "_paf.jpg"]
@@ -168,6 +170,33 @@ def test_boxes_of_several_faces(predict, photos, tmp_path):
     assert {f"one_{i}{end}" for i in (0, 1) for end in EACH} < set(names_in(tmp_path / "out"))
 
 
+def test_boxes_of_a_detector(predict, photos, tmp_path):
+    """3DDFA's rule for boxes in the first look, worked out by hand; that for points in the second."""
+    box = [10.1, 20.3, 70.1, 92.3]
+    (tmp_path / "boxes.csv").write_text(f"image,left,top,right,bottom\none.jpg,{','.join(map(str, box))}\n")
+    arguments = "--boxes", tmp_path / "boxes.csv", "--box_rule", "detector"
+    status, text = predict(photos / "one.jpg", *arguments, "--steps", 1)
+    assert status == 0, text
+    out = tmp_path / "out"
+    # sides of 60 and 72, 66 on average: 104 of 104.28 around (40.1, 56.3), 9.24 down
+    wanted = [40.1 - 52, 65.54 - 52, 40.1 + 52, 65.54 + 52]
+    first = faces_in(out / "one_pose.json")[0]
+    np.testing.assert_allclose(first["threeddfa"]["square"], wanted, rtol=1e-12)
+    np.testing.assert_allclose(np.loadtxt(out / "one_0.roibox"), wanted, rtol=1e-12)
+    points = np.loadtxt(out / "one_0.txt")[:2].T
+    status, text = predict(photos / "one.jpg", *arguments)
+    assert status == 0, text
+    second = np.loadtxt(out / "one_0.roibox")
+    np.testing.assert_allclose(second, square_of_landmarks(points), atol=2e-3)  # three decimals of the points
+    assert np.abs(second - wanted).max() > 1
+    status, text = predict(photos / "one.jpg", *arguments[:2], "--steps", 1)
+    assert status == 0, text
+    half = 36 * np.sqrt(2)
+    centre = np.array([40.1, 56.3])
+    usual = np.loadtxt(out / "one_0.roibox")
+    np.testing.assert_allclose(usual, [*(centre - half), *(centre + half)], atol=5.1e-4)  # its decimals
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -189,6 +218,14 @@ def test_options_of_3ddfa_are_refused_for_runs(run_script, photos, tmp_path):
     assert (status, "--weights: means nothing for --method run" in text) == (1, True), text
 
 
+@pytest.mark.parametrize("method", [[], ["--method", "deep3d", "--weights", "x.pth"]])
+def test_boxes_of_a_detector_are_refused_elsewhere(run_script, photos, method):
+    arguments = [*method, "--boxes", "boxes.csv", "--box_rule", "detector"]
+    status, text = run_script(step05_predict, "--input", photos, *arguments)
+    name = method[1] if method else "run"
+    assert (status, f"--box_rule: means nothing for --method {name}, got detector" in text) == (1, True), text
+
+
 def test_a_video_is_refused(predict, tmp_path):
     (tmp_path / "film.mp4").write_bytes(b"x")
     status, text = predict(tmp_path / "film.mp4")
@@ -207,6 +244,11 @@ def test_a_video_is_refused(predict, tmp_path):
         (lambda folder: {"statistics": write_statistics(folder, 61)}, "the network's 62 parameters, got 61"),
         (lambda folder: {"bases": write_bases(folder, 30)}, "--bases: wanted 40 of identity, got 30"),
         (lambda folder: {"bases": folder / "no.pkl"}, "no.pkl: no such file"),
+        (
+            lambda folder: {"bases": write_facekit(folder)},
+            "--bases: wanted 3DDFA's, bfm_noneck_v3.pkl, the folder train.configs, or the folder of the 68-point "
+            "bases, got a model in units of 0.01 metres",
+        ),
     ],
 )
 def test_files_that_do_not_fit_are_told(predict, photos, tmp_path, change, message):
@@ -277,7 +319,7 @@ def guess_around(square):
 def test_what_is_no_checkpoint_of_radan(checkpoints, files, photos, tmp_path, run_script):
     for path, message in (
         (checkpoints / "tiny" / "best.pt", "or of a run of --model radan, got one of dual_resnet"),
-        (files["weights"], "wanted one of this project's"),
+        (files["weights"], "; for a network of 3DDFA's give --statistics and --bases, too"),
     ):
         arguments = ["--input", photos, "--gpu_ids", -1, "--output_dir", tmp_path / "out", "--method", "3ddfa"]
         status, text = run_script(step05_predict, *arguments, "--weights", path)
