@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -156,6 +157,54 @@ def test_photos_by_published_files(published, root_template, tmp_path, run_scrip
         moved = np.column_stack([crop, np.ones(68)])
         affine = np.linalg.lstsq(moved, seen[keypoints], rcond=None)[0]
         assert np.linalg.norm(moved @ affine - seen[keypoints], axis=1).max() < 0.5
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_nothing_but_earlier_results_is_replaced(published, root_template, tmp_path, run_script, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    photos, image = tmp_path / "photos", cv2.imread(str(sorted(root_template.glob("image/*/*/*.jpg"))[0]))
+    (photos / "more").mkdir()
+    for name in ("a.png", "b.jpg", "b.png", "c.jpg", "more/a.png", "contact_sheet.jpg"):
+        cv2.imwrite(str(photos / name), image)
+    (photos / "c.mat").write_text("labels")
+    (tmp_path / "link").symlink_to("photos")
+    (tmp_path / "linked.png").symlink_to("photos/a.png")
+    (tmp_path / "a.png").symlink_to("photos/a.png")
+    before = contents(photos)
+    for source, output, lost in (
+        ("photos/a.png", "photos", "a.png"),
+        (photos / "a.png", "photos/../photos", "a.png"),
+        ("photos/a.png", "link", "a.png"),
+        ("link/a.png", photos, "a.png"),
+        ("a.png", "photos", "a.png"),  # a link to what would be replaced
+        ("photos/b.jpg", "photos", "b.png"),  # another photo
+        ("photos/c.jpg", "photos", "c.mat"),
+        ("photos/contact_sheet.jpg", "photos", "contact_sheet.jpg"),
+        ("photos", "photos/more", "more/a.png"),
+        ("photos/more", "photos", "a.png"),
+    ):
+        status, text = run_script(step05_predict, *published, "--input", source, "--output_dir", output)
+        assert (status, "nothing but earlier results would be replaced, got one with 1: " in text) == (1, True), text
+        assert text.strip().endswith(lost)
+        assert contents(photos) == before
+
+
+def test_results_go_beside_a_photo_and_are_replaced(published, root_template, tmp_path, run_script):
+    photos = tmp_path / "photos"
+    shutil.copy(sorted(root_template.glob("image/*/*/*.jpg"))[0], photos / "one.jpg")
+    np.savetxt(photos / "detections/one.txt", np.float64([[35, 40], [60, 40], [48, 55], [38, 66], [58, 66]]))
+    before = contents(photos)
+    for _ in range(2):
+        status, text = run_script(
+            step05_predict, *published, "--input", photos / "one.jpg", "--output_dir", photos, "--fov", 14
+        )
+        assert status == 0, text
+    after = contents(photos)
+    assert {path: after[path] for path in before} == before
+    assert {photos / f"one{ending}" for ending in (".png", ".obj", ".mat", "_pose.json")} < after.keys()
 
 
 def column_rotation(angles):
