@@ -262,13 +262,11 @@ def test_perspective_is_put_back():
 def test_weights_from_files(tmp_path):
     torch.manual_seed(0)
     torch.save(ArcFace().state_dict(), tmp_path / "recognition.pth")
-    names = {"imagenet_weights": None, "recognition_weights": str(tmp_path / "recognition.pth")}
     model = build("deep3d").eval()
     weights = set(model.state_dict())
-    assert model.read_weights(dict.fromkeys(names), "split") == [
-        "perceptual loss: left out, there are no --recognition_weights"
-    ]
-    assert model.read_weights(names, "split") == []
+    left_out = "perceptual loss: left out, there are no --recognition_weights"
+    assert model.read_weights({"recognition_weights": None}) == [left_out]
+    assert model.read_weights({"recognition_weights": str(tmp_path / "recognition.pth")}) == []
     assert set(model.state_dict()) == weights
     assert all(name.startswith("network.") for name, _ in model.named_parameters())
     batch = make_batch(model)
@@ -281,7 +279,7 @@ def test_weights_from_files(tmp_path):
     assert torch.isfinite(outputs["albedo"].grad).all()
     backbone = {name: tensor + 1 for name, tensor in model.network.backbone.state_dict().items()}
     torch.save(backbone, tmp_path / "backbone.pth")
-    model.read_weights({"imagenet_weights": tmp_path / "backbone.pth", "recognition_weights": None}, "split")
+    assert model.read_first_weights({"imagenet_weights": tmp_path / "backbone.pth"}, "split") == []
     assert torch.equal(model.network.backbone.conv1.weight, backbone["conv1.weight"])
 
 

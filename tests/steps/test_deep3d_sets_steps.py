@@ -18,6 +18,7 @@ from data.wcpa import SampleId, WcpaRoot
 from data.wcpa_dataset import WcpaDataset
 from models.loading import read_run
 from tests.models.published_deep3d import write_bases, write_weights
+from tests.steps.test_steps import stop_after_six, weights
 from util.camera import project, transform
 from util.errors import run_step
 
@@ -65,11 +66,29 @@ def options_of(trained, tmp_path, name):
 
 def test_sets_keep_the_single_network(trained):
     single, sets = (read_run(trained / f"checkpoints/{name}/latest.pt").model() for name in ("single", "sets"))
-    for name, weights in single.network.state_dict().items():
-        assert torch.equal(weights, sets.network.state_dict()[name]), name
+    for name, tensor in single.network.state_dict().items():
+        assert torch.equal(tensor, sets.network.state_dict()[name]), name
     # it has learnt to tell images apart
     assert any(parameter.any() for parameter in sets.confidence_network.final_layers.parameters())
     assert "R-Net: that of" in (trained / "checkpoints/sets/log.txt").read_text()
+
+
+def test_a_stopped_run_goes_on_without_its_single_run(trained, tmp_path, run_script, monkeypatch):
+    single = tmp_path / "single.pt"
+    shutil.copy(trained / "checkpoints/single/latest.pt", single)
+    words = ["--data_root", trained / "data", "--cache_dir", trained / "cache", *TINY.split(), "--model", "deep3d_sets"]
+    words += ["--checkpoints_dir", tmp_path / "checkpoints", "--single_run", single, "--batch_size", 6, "--epochs", 4]
+    assert run_script(step02_train, *words, "--name", "whole")[0] == 0
+    calls = stop_after_six(monkeypatch)
+    status, text = run_script(step02_train, *words, "--name", "stopped")
+    assert (status, len(calls), f"R-Net: that of {single}" in text) == (0, 6, True), text
+    single.unlink()
+    status, text = run_script(step02_train, *words, "--name", "stopped", "--resume")
+    assert (status, "perceptual loss: left out" in text, "R-Net: that of" in text) == (0, True, False), text
+    assert len(calls) > 6
+    whole, resumed = (weights(tmp_path / "checkpoints" / name) for name in ("whole", "stopped"))
+    for part in ("model", "averaged"):
+        assert all(torch.equal(value, resumed[part][name]) for name, value in whole[part].items())
 
 
 @pytest.mark.parametrize("name", ["single", "sets"])
