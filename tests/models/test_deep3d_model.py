@@ -43,6 +43,18 @@ def flat_model(vertices, triangles, metres=0.1, front=None, colors=0.5):
     )
 
 
+# Half of what is seen on 16 of 32 pixels in the middle, decimetres.
+HALF_SIDE = 10 * 16 / 32 / (1015 / 112)
+# Moves it from the pixels' edges to the right and down.
+QUARTER_PIXEL = torch.tensor([[HALF_SIDE / 32, -HALF_SIDE / 32, 0]])
+
+
+def square_model():
+    """A square of that size, whose left half is front."""
+    corners = np.array([[-1, 1, 0], [0, 1, 0], [1, 1, 0], [-1, -1, 0], [0, -1, 0], [1, -1, 0]]) * HALF_SIDE
+    return flat_model(corners, [[0, 3, 4], [0, 4, 1], [1, 4, 5], [1, 5, 2]], front=[0, 1])
+
+
 def zeros(decoder, batch=1):
     outputs = {name: torch.zeros(batch, size) for name, size in decoder.sizes.items()}
     return {**outputs, "translation": torch.zeros(batch, 3)}
@@ -116,12 +128,8 @@ def test_normals_are_those_of_a_loop():
 
 def test_pixels_are_counted_from_the_corner():
     """A square that is seen from 8.25 to 24.25 of 32 pixels covers the centres of 16, and its left half is front."""
-    side = 10 * 16 / 32 / (1015 / 112)
-    corners = np.array([[-1, 1, 0], [0, 1, 0], [1, 1, 0], [-1, -1, 0], [0, -1, 0], [1, -1, 0]]) * side
-    triangles = [[0, 3, 4], [0, 4, 1], [1, 4, 5], [1, 5, 2]]
-    decoder = Deep3dDecoder(flat_model(corners, triangles, front=[0, 1]))
-    quarter = side / 8 / 4
-    outputs = {**zeros(decoder), "translation": torch.tensor([[quarter, -quarter, 0]])}
+    decoder = Deep3dDecoder(square_model())
+    outputs = {**zeros(decoder), "translation": QUARTER_PIXEL}
     rendering = decoder.render(decoder.face(outputs), 32)
     expected = torch.zeros(32, 32, dtype=torch.bool)
     expected[8:24, 8:24] = True
@@ -177,9 +185,6 @@ def test_losses_have_their_weights():
 def test_colors_are_compared_where_the_front_is_and_as_far_as_they_are_skin():
     """A grey square on 16 x 16 pixels, its left half front, before a picture whose upper half is like skin and
     whose right half is brighter."""
-    side = 10 * 16 / 32 / (1015 / 112)
-    corners = np.array([[-1, 1, 0], [0, 1, 0], [1, 1, 0], [-1, -1, 0], [0, -1, 0], [1, -1, 0]]) * side
-    triangles = [[0, 3, 4], [0, 4, 1], [1, 4, 5], [1, 5, 2]]
     tones = np.float64([[200, 150, 120], [60, 110, 70]])
     means = cv2.cvtColor(np.uint8(tones)[None], cv2.COLOR_RGB2YCrCb)[0].astype(np.float32)
     statistics = replace(
@@ -188,15 +193,14 @@ def test_colors_are_compared_where_the_front_is_and_as_far_as_they_are_skin():
         skin_means=np.stack([means, means], axis=1),
         skin_covariances=np.tile(1000 * np.eye(3, dtype=np.float32), (2, 2, 1, 1)),
     )
-    bases = replace(BASES, model=flat_model(corners, triangles, front=[0, 1]), statistics=statistics)
+    bases = replace(BASES, model=square_model(), statistics=statistics)
     model = Deep3dModel(STATISTICS, WCPA_PROJECTION, IMAGE_SIZE, bases).eval()
     picture = np.random.default_rng(2).normal(0, 20, (32, 32, 3)) + tones.repeat(16, axis=0)[:, None]
     picture[:, 16:] += 30
     picture = np.uint8(np.rint(picture.clip(0, 255)))
     batch = {"five_points": torch.from_numpy(picture.transpose(2, 0, 1)[None])}
     batch |= {"five_points_affine": torch.eye(3)[None, :2], "landmarks68": torch.zeros(1, 68, 2)}
-    # the corners of the square's pixels lie a quarter beside whole ones, as above
-    outputs = {**zeros(model.decoder), **batch, "translation": torch.tensor([[side / 32, -side / 32, 0]])}
+    outputs = {**zeros(model.decoder), **batch, "translation": QUARTER_PIXEL}
     loss = model.losses(outputs, batch)["color"].item()
 
     levels = cv2.cvtColor(picture, cv2.COLOR_RGB2YCrCb)
