@@ -75,14 +75,17 @@ def train(options: argparse.Namespace, description: str, team: Team) -> None:
         check_fits(bases.model, cache.topology)
         world = *world, bases
     model = model_class.build(plain(options), *world)
-    remarks = model.read_weights(plain(options), cache.split_digest())
+    remarks = model.read_weights(plain(options))
+    resumes = team.from_first(options.resume and (options.checkpoints_dir / options.name / "latest.pt").exists())
+    if not resumes:
+        remarks += model.read_first_weights(plain(options), cache.split_digest())
     steps_per_epoch = train_set.num_batches(options.batch_size)
     state = TrainingState(model, plain(options), steps_per_epoch, device, team)
     if options.profile:
         team.say(f"{device_line}, {state.precision}")
         profile(state, train_set, options)
         return
-    folder = open_run(options, state, cache)
+    folder = open_run(options, state, cache, resumes)
 
     with RunLog(folder, silent=not team.is_first) as log, StopRequest() as stop:
         log.say(f"{description}\n{device_line}, {state.precision}\nrun: {folder}, {len(train_set)} training images")
@@ -123,8 +126,8 @@ def make_datasets(options: argparse.Namespace, root: WcpaRoot, cache: Cache) -> 
     return dataset_class(root, train, *look, True, augmentation, seed, labels["train"], images), val_set
 
 
-def open_run(options: argparse.Namespace, state: TrainingState, cache: Cache) -> Path:
-    """The run's folder: a new one, or with --resume the existing one, whose state and memo are restored.
+def open_run(options: argparse.Namespace, state: TrainingState, cache: Cache, resumes: bool) -> Path:
+    """The run's folder: a new one, or of a run that goes on the existing one, whose state and memo are restored.
 
     A folder that a run left behind before its first checkpoint is as good as new.
     Raises InputError where a new run would overwrite one, or where a resumed run's options or images differ.
@@ -132,7 +135,7 @@ def open_run(options: argparse.Namespace, state: TrainingState, cache: Cache) ->
     folder = options.checkpoints_dir / options.name
     if options.resume and not folder.is_dir():
         raise FileNotFoundError(f"--resume: no run {folder}; is --name right?")
-    if state.team.from_first(options.resume and (folder / "latest.pt").exists()):
+    if resumes:
         restore_run(folder, options, state, cache)
         return folder
     if not state.team.is_first:

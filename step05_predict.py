@@ -33,7 +33,7 @@ from data.videos import Video, is_webcam
 from models.exported import export_network
 from models.loading import read_run
 from options.predict_options import USUAL_WANTS, parse_predict_options
-from util.deep3d_outputs import write_deep3d
+from util.deep3d_outputs import DEEP3D_ENDINGS, write_deep3d
 from util.deep3d_predictor import Deep3dPredictor
 from util.errors import InputError, run_step, told
 from util.photo_predictor import PhotoPredictor, Start
@@ -51,6 +51,7 @@ from util.uv import uv_layout
 from util.video_output import VideoOutput, Window
 from util.views import PhotoCamera
 
+TABLE, SHEET = "faces.csv", "contact_sheet.jpg"
 SHEET_TILES, SHEET_COLUMNS, SHEET_TILE = 100, 6, 320
 TEXTURE_SIZE = 512
 # How many names a message lists.
@@ -81,6 +82,7 @@ def main() -> None:
         if options.aggregate != "none":
             for path in photos:
                 sample_of(path, options)
+        check_nothing_is_lost(photos, options)
         predict_photos(open_predictor(options), photos, options)
 
 
@@ -147,17 +149,42 @@ def export_run(options: argparse.Namespace) -> None:
 
 def list_photos(options: argparse.Namespace) -> list[Path]:
     """The photos of --input without earlier results; says which pictures are of another kind."""
-    source = Path(options.input)
-    if source.is_dir() and source.resolve() == options.output_dir.resolve():
-        raise InputError(f"--output_dir: wanted another folder than that of the photos, got {options.output_dir}")
+    source, results = Path(options.input), options.output_dir.resolve()
     photos, others = find_photos(source), other_pictures(source)
-    if source.is_dir():  # earlier results are no photos
-        results = options.output_dir.resolve()
+    if source.resolve() in results.parents:  # earlier results are no photos
         photos, others = ([p for p in paths if results not in p.resolve().parents] for paths in (photos, others))
     if others:
         kinds = f"photos are {', '.join(PHOTO_ENDINGS)}; videos are taken one by one"
         print(f"left out: {some([path.name for path in others])}: {kinds}")
     return photos
+
+
+def check_nothing_is_lost(photos: list[Path], options: argparse.Namespace) -> None:
+    """Raises InputError where a result would take the place of a photo or of the boxes, wherever links lead, or, where
+    results are called as photos may be, of a file that is no earlier result."""
+    names, endings = result_names(below_input(photos, options)), METHODS[options.method].output.own_names
+    folders = {(options.output_dir / name).parent.resolve() for name in names}
+    if Path(options.input).is_dir() and not folders.isdisjoint(path.resolve() for path in {p.parent for p in photos}):
+        raise InputError(f"--output_dir: wanted another folder than that of the photos, got {options.output_dir}")
+    inputs = {file_number(path) for path in [*photos, options.boxes] if path is not None and path.exists()}
+    for files in [[TABLE], [SHEET], *([f"{name}{ending}" for ending in endings] for name in names)]:
+        there = [path for path in (options.output_dir / file for file in files) if path.exists()]
+        # an earlier run left all of them
+        if 0 < len(there) < len(files) or not inputs.isdisjoint(map(file_number, there)):
+            wanted = "a folder where nothing but earlier results would be replaced"
+            raise InputError(f"--output_dir: wanted {wanted}, got one with {some([str(path) for path in there])}")
+
+
+def file_number(path: Path) -> tuple[int, int]:
+    """The same for all names of a file that exists."""
+    status = path.stat()
+    return status.st_dev, status.st_ino
+
+
+def below_input(photos: list[Path], options: argparse.Namespace) -> list[Path]:
+    """The photos as they are called below --input."""
+    source = Path(options.input)
+    return [path.relative_to(source if source.is_dir() else source.parent) for path in photos]
 
 
 def predict_photos(predictor: PhotoPredictor, photos: list[Path], options: argparse.Namespace) -> None:
@@ -204,10 +231,10 @@ def predict_each(
 ) -> Iterator[tuple[Found, np.ndarray]]:
     """Yields each photo's faces with its pixels; those with something wrong are passed over, with a message."""
     boxes = read_boxes(options.boxes) if options.boxes else {}
-    base = source if source.is_dir() else source.parent
-    relative = [path.relative_to(base) for path in photos]
+    relative = below_input(photos, options)
     unknown = sorted(boxes.keys() - {path.as_posix() for path in relative})
     if unknown:
+        base = source if source.is_dir() else source.parent
         raise InputError(f"--boxes {options.boxes}: wanted photos of {base}, got {some(unknown)}")
     bar = tqdm(zip(photos, relative, result_names(relative), strict=True), "photos", len(photos), unit="photo")
     for path, short, name in bar:
@@ -254,7 +281,12 @@ def fuse_faces(found: list[Found], predictor: Predictor, options: argparse.Names
 
 
 class PhotoOutput:
-    """Writes what is wanted of photos, and at the end their table and contact sheet."""
+    """Writes what is wanted of photos, and at the end their table and contact sheet.
+
+    own_names: endings of the results whose names have nothing else beside that of the photo
+    """
+
+    own_names: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, options: argparse.Namespace, predictor: PhotoPredictor, stages: Stages):
         self.options, self.predictor, self.stages = options, predictor, stages
@@ -278,9 +310,9 @@ class PhotoOutput:
     def close(self) -> None:
         """Writes the table of all faces, and the overlays of the first SHEET_TILES photos in one picture."""
         if self.found:
-            write_faces_table(self.options.output_dir / "faces.csv", [(item.path, item.faces) for item in self.found])
+            write_faces_table(self.options.output_dir / TABLE, [(item.path, item.faces) for item in self.found])
             sheet = mosaic(self.sheet, min(SHEET_COLUMNS, len(self.sheet)), SHEET_TILE)
-            save_picture(self.options.output_dir / "contact_sheet.jpg", sheet)
+            save_picture(self.options.output_dir / SHEET, sheet)
 
 
 class RunOutput(PhotoOutput):
@@ -309,6 +341,7 @@ class ThreeddfaOutput(PhotoOutput):
 class Deep3dOutput(PhotoOutput):
     """Of Deep3D's networks: its own files of the largest face, and all faces' overlay and poses."""
 
+    own_names = DEEP3D_ENDINGS
     WANTS: ClassVar = {"overlay", "pose"}
 
     def write(self, item: Found, photo: np.ndarray) -> Callable[[], np.ndarray]:

@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 import cv2
 import numpy as np
 
+from util.alignment import five_points
 from util.boxes import box_areas, common_areas, overlaps
 from util.checks import check_array
 from util.errors import InputError
@@ -265,12 +266,6 @@ def box_from_points(points: np.ndarray, mean_points: np.ndarray) -> np.ndarray:
     if not (high - low > 1e-6).all():  # five points at one place give 68 that rounding keeps apart
         raise InputError("points: wanted points that are apart, got them all in one row or column")
     return np.concatenate([low, high])
-
-
-def five_points(points: np.ndarray) -> np.ndarray:
-    """(5, d) the five points that the 68 points (68, d) hold: middles of the eyes' corners, nose tip, mouth corners."""
-    eyes = [(points[36] + points[39]) / 2, (points[42] + points[45]) / 2]
-    return np.stack([*eyes, points[30], points[48], points[54]])
 
 
 def with_ones(points: np.ndarray) -> np.ndarray:

@@ -8,14 +8,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from util.alignment import ARCFACE
+from util.alignment import ARCFACE, FIVE_OF_68
 from util.checkpoint import load_weights
 from util.warping import move_pictures, similarities
 
 SIZE, FEATURES = 112, 512
 BLOCKS, WIDTHS = (3, 4, 14, 3), (64, 128, 256, 512)
-# Of the 68 points, those whose means are the five that faces are placed by: both eyes, nose, corners of the mouth.
-FIVE_OF_68 = torch.tensor([[36, 39], [42, 45], [30, 30], [48, 48], [54, 54]])
 
 
 class ResidualBlock(nn.Module):
@@ -82,6 +80,6 @@ class Recognition:
         """(B, 512) of the faces in pictures (B, 3, S, S), RGB from 0 to 1, with 68 points (B, 68, 2) from -1 to 1
         across them, through which there is no gradient."""
         self.network.to(pictures.device)
-        five = points.detach()[:, FIVE_OF_68.to(points.device)].mean(dim=2)
+        five = points.detach()[:, torch.from_numpy(FIVE_OF_68).to(points.device)].mean(dim=2)
         moves = similarities(five, self.targets.to(five))
         return self.network(2 * move_pictures(moves, pictures, SIZE) - 1)

@@ -113,10 +113,15 @@ class BaseModel(nn.Module):
         """
         raise NotImplementedError
 
-    def read_weights(self, options: Mapping[str, Any], split_digest: str) -> list[str]:
-        """Reads from files that the options name what a run, and only a run, needs before its first step. Returns what
-        the run is to say of it. split_digest: of the run's split; what was trained on another one may have seen the
-        validation images. Raises FileNotFoundError or InputError where a file is missing or another one."""
+    def read_weights(self, options: Mapping[str, Any]) -> list[str]:
+        """Reads from files that the options name what a run needs whenever it starts, as its checkpoints do not have
+        it. Returns what the run is to say of it. Raises FileNotFoundError or InputError where a file is missing or
+        another one."""
+        return []
+
+    def read_first_weights(self, options: Mapping[str, Any], split_digest: str) -> list[str]:
+        """Reads from files that the options name the weights that a new run starts from; as read_weights. split_digest:
+        of the run's split; what was trained on another one may have seen the validation images."""
         return []
 
     def set_components(self, count: int) -> None:

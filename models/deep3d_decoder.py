@@ -25,7 +25,12 @@ class Face(NamedTuple):
 
 class Rendering(NamedTuple):
     """picture (B, 3, S, S): RGB, about 0 to 1, black where no face is; mask (B, S, S) bool: where one is, and front:
-    where it is one of the model's front triangles."""
+    where it is one of the model's front triangles.
+
+    Front triangles count where they are seen. The published code draws them once more, without the others, for its
+    mask, which so has pixels, of turned heads, at which another triangle hides the front one; but the picture shows
+    that other one there, whose colours it means to leave out. This also spares the second drawing.
+    """
 
     picture: torch.Tensor
     mask: torch.Tensor

@@ -136,7 +136,7 @@ class Deep3dModel(BaseModel):
             "--imagenet_weights",
             type=Path,
             metavar="FILE",
-            help="the encoder's first weights: torchvision's state dict of it, as resnet50-0676ba61.pth",
+            help="a new run's first weights of the encoder: torchvision's state dict of it, as resnet50-0676ba61.pth",
         )
         group.add_argument(
             "--recognition_weights",
@@ -162,12 +162,15 @@ class Deep3dModel(BaseModel):
             option = f"loss_{name}_weight"
             group.add_argument(f"--{option}", type=float, default=PUBLISHED[option], help=f"weight of {told}")
 
-    def read_weights(self, options: Mapping[str, Any], split_digest: str) -> list[str]:
-        if options["imagenet_weights"] is not None:
-            load_weights(self.network.backbone, Path(options["imagenet_weights"]), passed_over=("fc.",))
+    def read_weights(self, options: Mapping[str, Any]) -> list[str]:
         if options["recognition_weights"] is None:
             return ["perceptual loss: left out, there are no --recognition_weights"]
         self.recognition = Recognition.read(Path(options["recognition_weights"]))
+        return []
+
+    def read_first_weights(self, options: Mapping[str, Any], split_digest: str) -> list[str]:
+        if options["imagenet_weights"] is not None:
+            load_weights(self.network.backbone, Path(options["imagenet_weights"]), passed_over=("fc.",))
         return []
 
     def forward(self, batch: Batch) -> Outputs:

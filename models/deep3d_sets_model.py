@@ -60,14 +60,13 @@ class Deep3dSetsModel(Deep3dModel):
             "starts from; its own checkpoints hold all that it needs",
         )
 
-    def read_weights(self, options: Mapping[str, Any], split_digest: str) -> list[str]:
+    def read_first_weights(self, options: Mapping[str, Any], split_digest: str) -> list[str]:
         path = options["single_run"]
         if path is None or options["imagenet_weights"] is not None:
             raise InputError(
                 "--single_run: wanted the checkpoint of a trained deep3d run, from whose network all starts, and no "
                 f"--imagenet_weights; got {path} and {options['imagenet_weights']}"
             )
-        remarks = super().read_weights(options, split_digest)
         single = load_checkpoint(Path(path))
         wanted = {"model": "deep3d", **{name: options[name] for name in SHARED_OPTIONS[1:]}}
         found = {name: single["options"].get(name) for name in SHARED_OPTIONS}
@@ -85,7 +84,7 @@ class Deep3dSetsModel(Deep3dModel):
         own = {name.removeprefix(prefix): weights[name] for name in weights if name.startswith(prefix)}
         self.network.load_state_dict(own)
         self.confidence_network.backbone.load_state_dict(self.network.backbone.state_dict())
-        return [*remarks, f"R-Net: that of {path}, epoch {single['epoch']}"]
+        return [f"R-Net: that of {path}, epoch {single['epoch']}"]
 
     def train(self, mode: bool = True) -> "Deep3dSetsModel":
         """As torch's, but R-Net's batch normalisation never learns."""

@@ -8,13 +8,13 @@ from util.errors import InputError
 # template of ArcFace (Deng et al., CVPR 2019) for 112 pixels, 16 farther right and 8 farther down in 144 (JMLR).
 ARCFACE = np.array([[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]])
 TEMPLATE = np.add(ARCFACE, [16, 8]) / 144
+# Of the 68 points, those whose means are these five.
+FIVE_OF_68 = np.array([[36, 39], [42, 45], [30, 30], [48, 48], [54, 54]])
 
 
 def five_points(landmarks: np.ndarray) -> np.ndarray:
-    """(5, 2) float64 the points of the template from 68 points (68, 2): eyes' middles are those of their corners."""
-    points = np.asarray(landmarks, dtype=np.float64)
-    eyes = [(points[36] + points[39]) / 2, (points[42] + points[45]) / 2]
-    return np.stack([*eyes, points[30], points[48], points[54]])
+    """(5, d) float64 the points of the template from 68 points (68, d): eyes' middles are those of their corners."""
+    return np.asarray(landmarks, dtype=np.float64)[FIVE_OF_68].mean(axis=1)
 
 
 def similarity(points: np.ndarray, targets: np.ndarray) -> np.ndarray:

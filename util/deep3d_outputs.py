@@ -25,6 +25,8 @@ from util.mesh import obj_text
 from util.pictures import save_picture
 from util.prediction import FacePrediction
 
+# What is written of each photo with a face.
+DEEP3D_ENDINGS = (".png", ".obj", ".mat")
 BLUE, RED = (0, 0, 255), (255, 0, 0)
 # How far a point's mark reaches to the left and up, and one less to the right and down, in pixels of 224.
 MARK = 2
@@ -51,7 +53,7 @@ class Deep3dFace(FacePrediction):
 
 def write_deep3d(folder: Path, stem: str, face: Deep3dFace) -> list[Path]:
     """Writes the three files into a folder that exists, each whole or not at all. Returns them."""
-    picture, mesh, numbers = (folder / f"{stem}{ending}" for ending in (".png", ".obj", ".mat"))
+    picture, mesh, numbers = (folder / f"{stem}{ending}" for ending in DEEP3D_ENDINGS)
     save_picture(picture, panels(face))
     text = obj_text(face.vertices, face.topology.triangles, face.colors)
     write_whole(mesh, lambda file: file.write(text.encode()))

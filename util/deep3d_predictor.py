@@ -19,7 +19,7 @@ from data.windows import Picture, face_box, five_point_window
 from models.base_model import Outputs
 from models.deep3d_camera import perspective_pose, project
 from models.deep3d_files import PUBLISHED_NAMES, read_deep3d
-from util.alignment import five_points
+from util.alignment import FIVE_OF_68, five_points
 from util.boxes import tight_box
 from util.checks import check_array
 from util.crops import aligned_crop
@@ -28,9 +28,6 @@ from util.device import choose_device
 from util.photo_predictor import USUAL_FOV, PhotoPredictor, Start, confidence
 from util.prediction import FacePrediction
 from util.views import PhotoCamera
-
-# Which of the 68 points make up each of the five.
-PARTS = ([36, 39], [42, 45], [30], [48], [54])
 
 
 class Deep3dPredictor(PhotoPredictor):
@@ -141,6 +138,6 @@ def face_around(points: np.ndarray, mean_points: np.ndarray) -> np.ndarray:
     system = np.column_stack([mean_points, np.ones(68)])
     known = np.column_stack([five_points(mean_points), np.ones(5)])
     found = system @ np.linalg.lstsq(known, points, rcond=None)[0]
-    for rows, point in zip(PARTS, np.asarray(points, np.float64), strict=True):
+    for rows, point in zip(FIVE_OF_68, np.asarray(points, np.float64), strict=True):
         found[rows] += point - found[rows].mean(axis=0)
     return found

@@ -14,7 +14,6 @@ from data.detectors import (
     HaarDetector,
     YuNetDetector,
     box_from_points,
-    five_points,
     get_detector,
     groups,
     leave_out_parts,
@@ -27,6 +26,7 @@ from data.synthetic import scene
 from data.synthetic.shape import procedural_face
 from data.synthetic.subject import make_subject
 from data.wcpa import WcpaRoot
+from util.alignment import five_points
 from util.camera import WCPA_PROJECTION, project, transform
 from util.errors import InputError
 from util.pose import pose_from_6dof, pose_to_6dof

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.spatial.transform import Rotation
+from scipy.stats import multivariate_normal
 
 from data.windows import opencv_affine
 from models.arcface import ArcFace
@@ -18,6 +19,7 @@ from tests.models.tiny import BASES, IMAGE_SIZE, SIZE, STATISTICS, build, make_b
 from util.camera import WCPA_PROJECTION, transform
 from util.camera import project as project_by
 from util.pnp import solve_pnp
+from util.skin import SKIN_SHARE
 
 
 def flat_model(vertices, triangles, metres=0.1, front=None, colors=0.5):
@@ -39,6 +41,18 @@ def flat_model(vertices, triangles, metres=0.1, front=None, colors=0.5):
         np.arange(len(triangles)) if front is None else np.int64(front),
         np.float64(metres),
     )
+
+
+# Half of what is seen on 16 of 32 pixels in the middle, decimetres.
+HALF_SIDE = 10 * 16 / 32 / (1015 / 112)
+# Moves it from the pixels' edges to the right and down.
+QUARTER_PIXEL = torch.tensor([[HALF_SIDE / 32, -HALF_SIDE / 32, 0]])
+
+
+def square_model():
+    """A square of that size, whose left half is front."""
+    corners = np.array([[-1, 1, 0], [0, 1, 0], [1, 1, 0], [-1, -1, 0], [0, -1, 0], [1, -1, 0]]) * HALF_SIDE
+    return flat_model(corners, [[0, 3, 4], [0, 4, 1], [1, 4, 5], [1, 5, 2]], front=[0, 1])
 
 
 def zeros(decoder, batch=1):
@@ -114,12 +128,8 @@ def test_normals_are_those_of_a_loop():
 
 def test_pixels_are_counted_from_the_corner():
     """A square that is seen from 8.25 to 24.25 of 32 pixels covers the centres of 16, and its left half is front."""
-    side = 10 * 16 / 32 / (1015 / 112)
-    corners = np.array([[-1, 1, 0], [0, 1, 0], [1, 1, 0], [-1, -1, 0], [0, -1, 0], [1, -1, 0]]) * side
-    triangles = [[0, 3, 4], [0, 4, 1], [1, 4, 5], [1, 5, 2]]
-    decoder = Deep3dDecoder(flat_model(corners, triangles, front=[0, 1]))
-    quarter = side / 8 / 4
-    outputs = {**zeros(decoder), "translation": torch.tensor([[quarter, -quarter, 0]])}
+    decoder = Deep3dDecoder(square_model())
+    outputs = {**zeros(decoder), "translation": QUARTER_PIXEL}
     rendering = decoder.render(decoder.face(outputs), 32)
     expected = torch.zeros(32, 32, dtype=torch.bool)
     expected[8:24, 8:24] = True
@@ -170,6 +180,41 @@ def test_losses_have_their_weights():
     heavy[[28, 29, 30, *range(60, 68)]] = 20
     expected = (heavy * (error**2).sum(axis=2)).sum() / (2 * 68)
     assert plain["landmarks"].item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_colors_are_compared_where_the_front_is_and_as_far_as_they_are_skin():
+    """A grey square on 16 x 16 pixels, its left half front, before a picture whose upper half is like skin and
+    whose right half is brighter."""
+    tones = np.float64([[200, 150, 120], [60, 110, 70]])
+    means = cv2.cvtColor(np.uint8(tones)[None], cv2.COLOR_RGB2YCrCb)[0].astype(np.float32)
+    statistics = replace(
+        BASES.statistics,
+        skin_weights=np.float32([[0.25, 0.75], [0.25, 0.75]]),
+        skin_means=np.stack([means, means], axis=1),
+        skin_covariances=np.tile(1000 * np.eye(3, dtype=np.float32), (2, 2, 1, 1)),
+    )
+    bases = replace(BASES, model=square_model(), statistics=statistics)
+    model = Deep3dModel(STATISTICS, WCPA_PROJECTION, IMAGE_SIZE, bases).eval()
+    picture = np.random.default_rng(2).normal(0, 20, (32, 32, 3)) + tones.repeat(16, axis=0)[:, None]
+    picture[:, 16:] += 30
+    picture = np.uint8(np.rint(picture.clip(0, 255)))
+    batch = {"five_points": torch.from_numpy(picture.transpose(2, 0, 1)[None])}
+    batch |= {"five_points_affine": torch.eye(3)[None, :2], "landmarks68": torch.zeros(1, 68, 2)}
+    outputs = {**zeros(model.decoder), **batch, "translation": QUARTER_PIXEL}
+    loss = model.losses(outputs, batch)["color"].item()
+
+    levels = cv2.cvtColor(picture, cv2.COLOR_RGB2YCrCb)
+    skin, other = (multivariate_normal(mean, 1000).pdf(levels) for mean in means)
+    share = SKIN_SHARE * skin / (SKIN_SHARE * skin + (1 - SKIN_SHARE) * other)
+    assert share[:16].mean() > 0.9 > 0.5 > share[16:].mean()
+    grey = 0.5 * 0.8 * np.pi / np.sqrt(4 * np.pi)
+    distances = np.sqrt(1e-6 + ((picture / 255 - grey) ** 2).sum(axis=2))
+    front, whole = (slice(8, 24), slice(8, 16)), (slice(8, 24), slice(8, 24))
+    expected = np.average(distances[front], weights=share[front])
+    # OpenCV rounds levels, which moves shares
+    assert loss == pytest.approx(expected, rel=1e-3)
+    for other in (np.average(distances[whole], weights=share[whole]), distances[front].mean()):
+        assert abs(other - expected) > 1e-2 * expected
 
 
 def test_windows_move_with_their_points():
@@ -262,13 +307,11 @@ def test_perspective_is_put_back():
 def test_weights_from_files(tmp_path):
     torch.manual_seed(0)
     torch.save(ArcFace().state_dict(), tmp_path / "recognition.pth")
-    names = {"imagenet_weights": None, "recognition_weights": str(tmp_path / "recognition.pth")}
     model = build("deep3d").eval()
     weights = set(model.state_dict())
-    assert model.read_weights(dict.fromkeys(names), "split") == [
-        "perceptual loss: left out, there are no --recognition_weights"
-    ]
-    assert model.read_weights(names, "split") == []
+    left_out = "perceptual loss: left out, there are no --recognition_weights"
+    assert model.read_weights({"recognition_weights": None}) == [left_out]
+    assert model.read_weights({"recognition_weights": str(tmp_path / "recognition.pth")}) == []
     assert set(model.state_dict()) == weights
     assert all(name.startswith("network.") for name, _ in model.named_parameters())
     batch = make_batch(model)
@@ -281,7 +324,7 @@ def test_weights_from_files(tmp_path):
     assert torch.isfinite(outputs["albedo"].grad).all()
     backbone = {name: tensor + 1 for name, tensor in model.network.backbone.state_dict().items()}
     torch.save(backbone, tmp_path / "backbone.pth")
-    model.read_weights({"imagenet_weights": tmp_path / "backbone.pth", "recognition_weights": None}, "split")
+    assert model.read_first_weights({"imagenet_weights": tmp_path / "backbone.pth"}, "split") == []
     assert torch.equal(model.network.backbone.conv1.weight, backbone["conv1.weight"])
 
 

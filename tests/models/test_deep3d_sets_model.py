@@ -177,7 +177,6 @@ def settings(path, **others):
     return {
         "single_run": path,
         "imagenet_weights": None,
-        "recognition_weights": None,
         "backbone": "resnet18",
         "pooling": "grid",
         "img_size": 224,
@@ -188,8 +187,8 @@ def settings(path, **others):
 def test_a_new_run_starts_from_a_single_one(tmp_path):
     single, path = single_run(tmp_path)
     model = build("deep3d_sets")
-    remarks = model.read_weights(settings(str(path)), SPLIT)
-    assert remarks[-1] == f"R-Net: that of {path}, epoch 3"
+    remarks = model.read_first_weights(settings(str(path)), SPLIT)
+    assert remarks == [f"R-Net: that of {path}, epoch 3"]
     for name, weights in single.network.state_dict().items():
         np.testing.assert_array_equal(model.network.state_dict()[name], weights)
     first = model.confidence_network.backbone.conv1.weight
@@ -210,22 +209,22 @@ def test_a_new_run_starts_from_a_single_one(tmp_path):
 def test_other_runs_are_refused(tmp_path, run, asked, message):
     _, path = single_run(tmp_path, **run)
     with pytest.raises(InputError, match=f"--single_run.*: .*{message}"):
-        build("deep3d_sets").read_weights(settings(path, **asked), SPLIT)
+        build("deep3d_sets").read_first_weights(settings(path, **asked), SPLIT)
 
 
 def test_a_run_of_another_morphable_model_is_refused(tmp_path):
     other = replace(BASES.model, mean=BASES.model.mean + np.float32(0.01))
     _, path = single_run(tmp_path, bases=replace(BASES, model=other))
     with pytest.raises(InputError, match="wanted the morphable model of the cache, got another one in it"):
-        build("deep3d_sets").read_weights(settings(path), SPLIT)
+        build("deep3d_sets").read_first_weights(settings(path), SPLIT)
 
 
 def test_a_run_of_another_split_is_refused(tmp_path):
     _, path = single_run(tmp_path)
     with pytest.raises(InputError, match="wanted a run of the split in the cache, got one of another"):
-        build("deep3d_sets").read_weights(settings(path), "another")
+        build("deep3d_sets").read_first_weights(settings(path), "another")
 
 
 def test_a_run_that_is_missing_is_told(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none\.pt: no such file"):
-        build("deep3d_sets").read_weights(settings(tmp_path / "none.pt"), SPLIT)
+        build("deep3d_sets").read_first_weights(settings(tmp_path / "none.pt"), SPLIT)

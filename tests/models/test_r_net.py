@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 import torchvision
@@ -31,6 +33,27 @@ def test_starts_at_zero_and_each_layer_reads_the_pooled_maps():
     maps = trunk.layer4(trunk.layer3(trunk.layer2(trunk.layer1(maps))))
     expected = 2 * maps[:, 7].mean(dim=(1, 2)) + 1
     torch.testing.assert_close(network(pictures)[1][:, 2], expected)
+
+
+def test_gradients_lie_in_memory_as_their_weights():
+    """Else DistributedDataParallel copies them in each step, with a warning."""
+    network = RNet("resnet18", (2, 0, 3)).to(memory_format=torch.channels_last)
+    sum(part.sum() for part in network(torch.rand(2, 3, 32, 32))).backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad.stride() == parameter.stride(), name
+
+
+def test_state_dicts_share_the_weights_of_the_last_layers():
+    network = RNet("resnet18", (2, 0))
+    state = copy.deepcopy(network).state_dict()
+    network.state_dict()["final_layers.0.weight"].fill_(3)
+    assert (network.final_layers[0].weight == 3).all()
+    network.load_state_dict(state)
+    assert not network.final_layers[0].weight.any()
+    assert state["final_layers.0.weight"].shape == (2, 512, 1, 1)
+    state["final_layers.0.weight"] = torch.zeros(2, 256, 2, 1)
+    with pytest.raises(RuntimeError, match=r"size mismatch for final_layers\.0\.weight"):
+        network.load_state_dict(state)
 
 
 def test_there_may_be_no_coefficients_of_a_kind():

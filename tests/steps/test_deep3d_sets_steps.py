@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -17,6 +18,7 @@ from data.wcpa import SampleId, WcpaRoot
 from data.wcpa_dataset import WcpaDataset
 from models.loading import read_run
 from tests.models.published_deep3d import write_bases, write_weights
+from tests.steps.test_steps import stop_after_six, weights
 from util.camera import project, transform
 from util.errors import run_step
 
@@ -64,11 +66,29 @@ def options_of(trained, tmp_path, name):
 
 def test_sets_keep_the_single_network(trained):
     single, sets = (read_run(trained / f"checkpoints/{name}/latest.pt").model() for name in ("single", "sets"))
-    for name, weights in single.network.state_dict().items():
-        assert torch.equal(weights, sets.network.state_dict()[name]), name
+    for name, tensor in single.network.state_dict().items():
+        assert torch.equal(tensor, sets.network.state_dict()[name]), name
     # it has learnt to tell images apart
     assert any(parameter.any() for parameter in sets.confidence_network.final_layers.parameters())
     assert "R-Net: that of" in (trained / "checkpoints/sets/log.txt").read_text()
+
+
+def test_a_stopped_run_goes_on_without_its_single_run(trained, tmp_path, run_script, monkeypatch):
+    single = tmp_path / "single.pt"
+    shutil.copy(trained / "checkpoints/single/latest.pt", single)
+    words = ["--data_root", trained / "data", "--cache_dir", trained / "cache", *TINY.split(), "--model", "deep3d_sets"]
+    words += ["--checkpoints_dir", tmp_path / "checkpoints", "--single_run", single, "--batch_size", 6, "--epochs", 4]
+    assert run_script(step02_train, *words, "--name", "whole")[0] == 0
+    calls = stop_after_six(monkeypatch)
+    status, text = run_script(step02_train, *words, "--name", "stopped")
+    assert (status, len(calls), f"R-Net: that of {single}" in text) == (0, 6, True), text
+    single.unlink()
+    status, text = run_script(step02_train, *words, "--name", "stopped", "--resume")
+    assert (status, "perceptual loss: left out" in text, "R-Net: that of" in text) == (0, True, False), text
+    assert len(calls) > 6
+    whole, resumed = (weights(tmp_path / "checkpoints" / name) for name in ("whole", "stopped"))
+    for part in ("model", "averaged"):
+        assert all(torch.equal(value, resumed[part][name]) for name, value in whole[part].items())
 
 
 @pytest.mark.parametrize("name", ["single", "sets"])
@@ -156,6 +176,54 @@ def test_photos_by_published_files(published, root_template, tmp_path, run_scrip
         moved = np.column_stack([crop, np.ones(68)])
         affine = np.linalg.lstsq(moved, seen[keypoints], rcond=None)[0]
         assert np.linalg.norm(moved @ affine - seen[keypoints], axis=1).max() < 0.5
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_nothing_but_earlier_results_is_replaced(published, root_template, tmp_path, run_script, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    photos, image = tmp_path / "photos", cv2.imread(str(sorted(root_template.glob("image/*/*/*.jpg"))[0]))
+    (photos / "more").mkdir()
+    for name in ("a.png", "b.jpg", "b.png", "c.jpg", "more/a.png", "contact_sheet.jpg"):
+        cv2.imwrite(str(photos / name), image)
+    (photos / "c.mat").write_text("labels")
+    (tmp_path / "link").symlink_to("photos")
+    (tmp_path / "linked.png").symlink_to("photos/a.png")
+    (tmp_path / "a.png").symlink_to("photos/a.png")
+    before = contents(photos)
+    for source, output, lost in (
+        ("photos/a.png", "photos", "a.png"),
+        (photos / "a.png", "photos/../photos", "a.png"),
+        ("photos/a.png", "link", "a.png"),
+        ("link/a.png", photos, "a.png"),
+        ("a.png", "photos", "a.png"),  # a link to what would be replaced
+        ("photos/b.jpg", "photos", "b.png"),  # another photo
+        ("photos/c.jpg", "photos", "c.mat"),
+        ("photos/contact_sheet.jpg", "photos", "contact_sheet.jpg"),
+        ("photos", "photos/more", "more/a.png"),
+        ("photos/more", "photos", "a.png"),
+    ):
+        status, text = run_script(step05_predict, *published, "--input", source, "--output_dir", output)
+        assert (status, "nothing but earlier results would be replaced, got one with 1: " in text) == (1, True), text
+        assert text.strip().endswith(lost)
+        assert contents(photos) == before
+
+
+def test_results_go_beside_a_photo_and_are_replaced(published, root_template, tmp_path, run_script):
+    photos = tmp_path / "photos"
+    shutil.copy(sorted(root_template.glob("image/*/*/*.jpg"))[0], photos / "one.jpg")
+    np.savetxt(photos / "detections/one.txt", np.float64([[35, 40], [60, 40], [48, 55], [38, 66], [58, 66]]))
+    before = contents(photos)
+    for _ in range(2):
+        status, text = run_script(
+            step05_predict, *published, "--input", photos / "one.jpg", "--output_dir", photos, "--fov", 14
+        )
+        assert status == 0, text
+    after = contents(photos)
+    assert {path: after[path] for path in before} == before
+    assert {photos / f"one{ending}" for ending in (".png", ".obj", ".mat", "_pose.json")} < after.keys()
 
 
 def column_rotation(angles):

@@ -114,6 +114,22 @@ def test_results_are_never_photos(predict, photos):
     for _ in range(2):
         status, text = predict(photos, output=photos / "out")
         assert "faces: 2, in 2 of 2 photos" in text
+    # results of photos/photos/... would go to photos/..., where there are others
+    shutil.move(photos, photos.parent / "again")
+    shutil.copytree(photos.parent / "again", photos / photos.name)
+    shutil.copy(photos / photos.name / "one.jpg", photos / "one_overlay.jpg")
+    status, text = predict(photos, output=photos.parent)
+    assert (status, "wanted another folder than that of the photos" in text) == (1, True)
+
+
+def test_inputs_are_never_replaced(predict, photos, tmp_path):
+    status, text = predict(photos / "one.jpg", output=photos)
+    assert status == 0, text
+    boxes = photos / "faces.csv"
+    boxes.write_text("image,left,top,right,bottom\none.jpg,10,10,60,70\n")
+    status, text = predict(photos / "one.jpg", "--boxes", boxes, output=photos)
+    assert (status, f"nothing but earlier results would be replaced, got one with 1: {boxes}" in text) == (1, True)
+    assert boxes.read_text().startswith("image")
 
 
 @pytest.mark.parametrize(
