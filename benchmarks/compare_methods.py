@@ -76,7 +76,9 @@ METHODS = {
 NOTES = """\
 - `dual_resnet_images` does not read the 68 points, as published; `dual_resnet_published` has the published recipe, too,
   but for the size of windows and batches and for the number of epochs, of which the last half decay; `multiview` sees
-  three pictures at a time.
+  three pictures at a time; `radan` is with 3DDFA_V2's MobileNet; `deep3d` sees pictures and 68 points, no true shape or
+  pose, but its bases, as `radan`'s, are the training people's. Neither reads the 68 points of a new picture, but for
+  its window.
 - flips: the mean with what is made of the mirror image, in twice the time; subject: one identity for all images of a
   subject; ensemble: the mean of the runs of five folds.
 - size told: the score if each face had its true size and were as much farther away, which no picture tells: a twice as
