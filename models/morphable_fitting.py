@@ -244,4 +244,5 @@ def step_of(state: State) -> torch.Tensor:
     curvature = curvature + torch.eye(curvature.shape[1]).to(curvature)
     # the pose is the best for these coefficients: its own step would be 0
     slope = columns @ state.errors[..., None] - state.z[..., None]
-    return torch.linalg.solve(curvature, slope)[..., 0]
+    # not by `torch.linalg.solve`, which fails for batches of some 150 numbers on several threads (pytorch#142815)
+    return torch.cholesky_solve(slope, torch.linalg.cholesky_ex(curvature)[0])[..., 0]

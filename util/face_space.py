@@ -147,7 +147,8 @@ def descend(problem: Problem, state: State, iterations: int) -> State:
         slope[:, 6:] += state.c
         diagonal = curvature.diagonal(dim1=1, dim2=2)
         diagonal += diagonal * damping[:, None]
-        step = -torch.linalg.solve(curvature, slope[..., None])[..., 0]
+        # not by `torch.linalg.solve`, which fails for batches of some 150 numbers on several threads (pytorch#142815)
+        step = -torch.cholesky_solve(slope[..., None], torch.linalg.cholesky_ex(curvature)[0])[..., 0]
         turn = torch.linalg.matrix_exp(torch.einsum("bk,kij->bij", step[:, :3], TURNS.to(step)))
         trial = look(problem, state.c + step[:, 6:], state.R @ turn, state.t + step[:, 3:6])
         better = trial.cost <= state.cost
