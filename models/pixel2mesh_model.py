@@ -190,7 +190,10 @@ class Pixel2MeshModel(BaseModel):
         self.weights = {"vertices": 5.0, "points": 5.0} if weights is None else dict(weights)
         check_weights(self.weights)
         counts = {"hidden_channels": hidden_channels, "residual_layers": residual_layers, "truth_points": truth_points}
-        for name, (count, least) in {**{n: (c, 1) for n, c in counts.items()}, "pooled_channels": (pooled_channels, 0)}.items():
+        for name, (count, least) in {
+            **{n: (c, 1) for n, c in counts.items()},
+            "pooled_channels": (pooled_channels, 0),
+        }.items():
             if count < least:
                 raise InputError(f"--{name}: wanted {least} or more, got {count}")
         if learned_unpooling and template != "semisphere":
@@ -228,7 +231,14 @@ class Pixel2MeshModel(BaseModel):
         image_size: tuple[int, int],
     ) -> "Pixel2MeshModel":
         names = ("backbone", "initialisation", "template", "supervision", "num_blocks", "hidden_channels")
-        names += ("pooled_channels", "residual_layers", "offsets", "learned_unpooling", "read_landmarks", "truth_points")
+        names += (
+            "pooled_channels",
+            "residual_layers",
+            "offsets",
+            "learned_unpooling",
+            "read_landmarks",
+            "truth_points",
+        )
         weights = {name: options[f"loss_{name}_weight"] for name in LOSSES}
         return cls(
             statistics, topology, projection, image_size, **{name: options[name] for name in names}, weights=weights
@@ -261,9 +271,17 @@ class Pixel2MeshModel(BaseModel):
             group.add_argument(f"--{name}", type=int, default=default, metavar="N", help=told)
         for name, default, told in (
             ("offsets", True, "blocks tell how far vertices go, not where to, as published"),
-            ("learned_unpooling", False, "learn where on an edge a new vertex of a semi-sphere lies, not in its middle"),
-            ("read_landmarks", True, "find poses by the known 68 points, and tell blocks how far the mesh is off them; "
-             "else by points that the network finds"),
+            (
+                "learned_unpooling",
+                False,
+                "learn where on an edge a new vertex of a semi-sphere lies, not in its middle",
+            ),
+            (
+                "read_landmarks",
+                True,
+                "find poses by the known 68 points, and tell blocks how far the mesh is off them; "
+                "else by points that the network finds",
+            ),
         ):
             group.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, default=default, help=told)
         for name, told in {
@@ -290,21 +308,21 @@ class Pixel2MeshModel(BaseModel):
     def deform(self, maps: list[torch.Tensor], outputs: Outputs, batch: Batch) -> Outputs:
         """The outputs, from the encoder's maps and those that there are."""
         points = self.seen_points(outputs["found_points"], batch)
-        after, hidden = None, None
+        # what is unpooled: where the coarser level's vertices are, or how far they have gone
+        places, hidden = None, None
         for number, stage in enumerate(self.stages):
             start = stage.start[:, None].expand(-1, len(points), -1)
-            if number == 0:
+            if places is None:
                 before = start
-            elif self.offsets:
-                before = start + stage.unpool(after - last_start)
             else:
-                before = stage.unpool(after)
+                before = stage.unpool(places) + (start if self.offsets else 0)
             R_t = self.solve_pose(before, stage, points)
             read = [*self.pooled(maps, before, R_t, batch), before, *self.told(before, R_t, points, stage)]
             if hidden is not None:
                 read.append(stage.unpool(hidden))
-            moved, hidden = stage.block(torch.cat(read, dim=2))
-            after, last_start = before + OFFSET_UNIT * moved if self.offsets else moved, start
+            values, hidden = stage.block(torch.cat(read, dim=2))
+            after = before + OFFSET_UNIT * values if self.offsets else values
+            places = after - start if self.offsets else after
             outputs |= {f"before_{number}": before.transpose(0, 1), f"after_{number}": after.transpose(0, 1)}
         verts = sparse_product(self.last, after).transpose(0, 1)
         return outputs | {"verts": verts, "R_t": self.solve_pose(after, stage, points)}

@@ -335,6 +335,7 @@ def test_configs_are_the_presets(path):
         "dual_resnet_published",
         "jmlr_published",
         "perspective_standard",
+        "pixel2mesh_published",
         "radan_published",
         "radan_standard",
     )
