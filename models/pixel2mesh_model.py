@@ -190,10 +190,8 @@ class Pixel2MeshModel(BaseModel):
         self.weights = {"vertices": 5.0, "points": 5.0} if weights is None else dict(weights)
         check_weights(self.weights)
         counts = {"hidden_channels": hidden_channels, "residual_layers": residual_layers, "truth_points": truth_points}
-        for name, (count, least) in {
-            **{n: (c, 1) for n, c in counts.items()},
-            "pooled_channels": (pooled_channels, 0),
-        }.items():
+        for name, count in {**counts, "pooled_channels": pooled_channels}.items():
+            least = 0 if name == "pooled_channels" else 1
             if count < least:
                 raise InputError(f"--{name}: wanted {least} or more, got {count}")
         if learned_unpooling and template != "semisphere":
@@ -231,18 +229,10 @@ class Pixel2MeshModel(BaseModel):
         image_size: tuple[int, int],
     ) -> "Pixel2MeshModel":
         names = ("backbone", "initialisation", "template", "supervision", "num_blocks", "hidden_channels")
-        names += (
-            "pooled_channels",
-            "residual_layers",
-            "offsets",
-            "learned_unpooling",
-            "read_landmarks",
-            "truth_points",
-        )
+        names += ("pooled_channels", "residual_layers", "offsets", "learned_unpooling", "read_landmarks")
+        told = {name: options[name] for name in (*names, "truth_points")}
         weights = {name: options[f"loss_{name}_weight"] for name in LOSSES}
-        return cls(
-            statistics, topology, projection, image_size, **{name: options[name] for name in names}, weights=weights
-        )
+        return cls(statistics, topology, projection, image_size, **told, weights=weights)
 
     @staticmethod
     def add_options(group: argparse._ArgumentGroup) -> None:
@@ -271,17 +261,8 @@ class Pixel2MeshModel(BaseModel):
             group.add_argument(f"--{name}", type=int, default=default, metavar="N", help=told)
         for name, default, told in (
             ("offsets", True, "blocks tell how far vertices go, not where to, as published"),
-            (
-                "learned_unpooling",
-                False,
-                "learn where on an edge a new vertex of a semi-sphere lies, not in its middle",
-            ),
-            (
-                "read_landmarks",
-                True,
-                "find poses by the known 68 points, and tell blocks how far the mesh is off them; "
-                "else by points that the network finds",
-            ),
+            ("learned_unpooling", False, "learn where on its edge a semi-sphere's new vertex lies, not in the middle"),
+            ("read_landmarks", True, "find poses by the known 68 points, and tell blocks how far off these meshes are"),
         ):
             group.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, default=default, help=told)
         for name, told in {
@@ -312,13 +293,12 @@ class Pixel2MeshModel(BaseModel):
         places, hidden = None, None
         for number, stage in enumerate(self.stages):
             start = stage.start[:, None].expand(-1, len(points), -1)
-            if places is None:
-                before = start
-            else:
-                before = stage.unpool(places) + (start if self.offsets else 0)
+            before = start if self.offsets or number == 0 else 0
+            if number:
+                before = before + stage.unpool(places)
             R_t = self.solve_pose(before, stage, points)
             read = [*self.pooled(maps, before, R_t, batch), before, *self.told(before, R_t, points, stage)]
-            if hidden is not None:
+            if number:
                 read.append(stage.unpool(hidden))
             values, hidden = stage.block(torch.cat(read, dim=2))
             after = before + OFFSET_UNIT * values if self.offsets else values
