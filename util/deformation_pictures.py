@@ -1,0 +1,72 @@
+"""How a template becomes a face: its meshes side by side, turning, as frames and as a .gif.
+
+After Pixel2Mesh's prediction, which turns its result by 10 degrees in each of 36 frames; here the start and the mesh
+after each block turn together. Flat facets show how fine each mesh is.
+"""
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from Sim3DR import rasterize
+from util.pictures import label
+
+FRAMES = 36
+TILE = 200
+# Of the radius of a mesh's turn or half its height, whichever is larger, to half the tile.
+FILLED = 0.92
+MILLISECONDS, SHADES = 80, 64
+BACKGROUND = 24
+AMBIENT = 0.25
+# Towards the light, in the picture's space: x to the right, y up, z to the viewer.
+LIGHT = np.array([-0.35, 0.4, 0.85]) / np.linalg.norm([-0.35, 0.4, 0.85])
+# Outside and inside, seen through where the mesh is open; 0..1.
+OUTSIDE, INSIDE = np.array([0.93, 0.86, 0.80]), np.array([0.30, 0.40, 0.55])
+
+
+def turning_pictures(stages: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[np.ndarray]:
+    """The FRAMES pictures (TILE, k TILE, 3) uint8 RGB of k meshes side by side, which turn once about the vertical,
+    at first seen from the front.
+
+    stages: of each mesh vertices (n, 3), y up, z to the front, in any one unit, and triangles (F, 3), counter-clockwise
+    seen from outside. All are drawn at one scale and about the middle of the last.
+    """
+    last = stages[-1][0]
+    middle = (last.min(axis=0) + last.max(axis=0)) / 2
+    moved = [(verts - middle, triangles) for verts, triangles in stages]
+    reach = max(max(np.hypot(x, z).max(), np.abs(y).max()) for x, y, z in (verts.T for verts, _ in moved))
+    scale = FILLED * TILE / 2 / reach
+    names = ["start", *(f"after block {number}" for number in range(1, len(stages)))]
+    pictures = []
+    for angle in np.arange(FRAMES) * 2 * np.pi / FRAMES:
+        tiles = [_facets(verts * scale, triangles, angle) for verts, triangles in moved]
+        pictures.append(np.concatenate([label(tile, name) for tile, name in zip(tiles, names, strict=True)], axis=1))
+    return pictures
+
+
+def _facets(verts: np.ndarray, triangles: np.ndarray, angle: float) -> np.ndarray:
+    """(TILE, TILE, 3) uint8 RGB: a mesh round the origin, in pixels, turned by an angle about the vertical."""
+    cosine, sine = np.cos(angle), np.sin(angle)
+    corners = (verts @ np.array([[cosine, 0, -sine], [0, 1, 0], [sine, 0, cosine]]))[triangles]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+    outside = normals[:, 2:] > 0
+    light = np.maximum(np.where(outside, normals, -normals) @ LIGHT, 0)
+    colors = np.where(outside, OUTSIDE, INSIDE) * (AMBIENT + (1 - AMBIENT) * light[:, None])
+    # pixel centres lie at whole numbers, y runs down
+    screen = corners.reshape(-1, 3) * [1, -1, 1] + [TILE / 2 - 0.5, TILE / 2 - 0.5, 0]
+    background = np.full((TILE, TILE, 3), BACKGROUND, np.uint8)
+    own = np.arange(len(screen), dtype=np.int32).reshape(-1, 3)
+    return rasterize(screen, own, colors.repeat(3, axis=0).astype(np.float32), background, samples=2)
+
+
+def gif_bytes(pictures: Sequence[np.ndarray]) -> bytes:
+    """A .gif without end of pictures (h, w, 3) uint8 RGB, in SHADES colours that all share."""
+    height, width = pictures[0].shape[:2]
+    whole = Image.fromarray(np.concatenate(pictures)).quantize(SHADES, dither=Image.Dither.NONE)
+    frames = [whole.crop((0, top, width, top + height)) for top in range(0, whole.height, height)]
+    buffer = io.BytesIO()
+    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:], duration=MILLISECONDS, loop=0)
+    return buffer.getvalue()
