@@ -8,6 +8,7 @@ from models.dual_resnet_model import DualResNetModel
 from models.jmlr_model import JmlrModel
 from models.multiview_model import MultiviewModel
 from models.perspective_model import PerspectiveModel
+from models.pixel2mesh_model import Pixel2MeshModel
 from models.radan_model import RadanModel
 from util.errors import InputError
 
@@ -19,6 +20,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "jmlr": JmlrModel,
     "multiview": MultiviewModel,
     "perspective": PerspectiveModel,
+    "pixel2mesh": Pixel2MeshModel,
     "radan": RadanModel,
 }
 

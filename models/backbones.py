@@ -96,6 +96,11 @@ def resnet(name: str, initialisation: str, pooling: str) -> tuple[nn.Module, int
 def add_encoder_options(group: argparse._ArgumentGroup) -> None:
     """What `resnet` can be told."""
     add_backbone_options(group)
+    add_initialisation(group)
+
+
+def add_initialisation(group: argparse._ArgumentGroup) -> None:
+    """How a `resnet`'s weights are drawn."""
     group.add_argument(
         "--initialisation",
         choices=["he", "normal"],
@@ -104,9 +109,14 @@ def add_encoder_options(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def add_backbone_options(group: argparse._ArgumentGroup) -> None:
-    """Which `resnet` it is."""
+def add_backbone_name(group: argparse._ArgumentGroup) -> None:
+    """Which network a `resnet` is."""
     group.add_argument("--backbone", choices=sorted(RESNETS), default="resnet18", help="the encoder of each branch")
+
+
+def add_backbone_options(group: argparse._ArgumentGroup) -> None:
+    """Which `resnet` it is, and what becomes of its last map."""
+    add_backbone_name(group)
     group.add_argument(
         "--pooling",
         choices=["average", "grid"],
@@ -120,6 +130,19 @@ def encode(network: nn.Module, image: torch.Tensor) -> tuple[torch.Tensor, torch
     maps = network.maxpool(network.relu(network.bn1(network.conv1(image))))
     maps = network.layer3(network.layer2(network.layer1(maps)))
     return maps, network.fc(torch.flatten(network.avgpool(network.layer4(maps)), 1))
+
+
+def pyramid(network: nn.Module, image: torch.Tensor) -> list[torch.Tensor]:
+    """The maps of a `resnet`'s four stages: (B, channels, S / 4, S / 4) to (B, channels, S / 32, S / 32)."""
+    maps = [network.layer1(network.maxpool(network.relu(network.bn1(network.conv1(image)))))]
+    for layer in (network.layer2, network.layer3, network.layer4):
+        maps.append(layer(maps[-1]))
+    return maps
+
+
+def pyramid_channels(network: nn.Module) -> tuple[int, int, int, int]:
+    """Of the maps that `pyramid` gives."""
+    return network.layer2[0].conv1.in_channels, *channels_of(network)
 
 
 def stages(network: nn.Module) -> tuple[nn.Module, nn.Module, nn.Module]:

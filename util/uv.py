@@ -16,8 +16,10 @@ from util.mesh import Topology
 ROUNDNESS = 4
 
 
-def uv_layout(topology: Topology) -> np.ndarray:
+def uv_layout(topology: Topology, roundness: int = ROUNDNESS) -> np.ndarray:
     """(N, 2) float32 chart coordinates of a topology's vertices.
+
+    roundness: exponent of the outline; a circle has 2.
 
     A mesh of one piece with holes is laid out without overlaps: its longest border becomes a rounded square, with the
     vertices spaced as on the mesh, the holes are closed, and each other vertex is the mean of its neighbours under mean
@@ -28,14 +30,11 @@ def uv_layout(topology: Topology) -> np.ndarray:
     vertices, triangles = topology.template.astype(np.float64), topology.triangles
     # straight up and down is 1 m for 1 m, round the axis for what lies 0.1 m from it: only the aspect depends on that
     unrolled = np.stack([0.1 * np.arctan2(vertices[:, 0], vertices[:, 2]), vertices[:, 1]], axis=1)
-    loops = border_loops(triangles)
-    if not loops:
+    outline, holes = outline_and_holes(vertices, triangles)
+    closed_vertices, closed_triangles = close_holes(vertices, triangles, holes)
+    if not len(outline) or not _is_disc(len(closed_vertices), closed_triangles):
         return _scaled(unrolled, topology.mirror)
-    outline = loops.pop(int(np.argmax([_steps(vertices[loop]).sum() for loop in loops])))
-    closed_vertices, closed_triangles = _close_holes(vertices, triangles, loops)
-    if not _is_disc(len(closed_vertices), closed_triangles):
-        return _scaled(unrolled, topology.mirror)
-    places = _on_rounded_square(_steps(vertices[outline]), unrolled[outline])
+    places = _on_rounded_square(_steps(vertices[outline]), unrolled[outline], roundness)
     chart = _inner_means(_mean_value_weights(closed_vertices, closed_triangles), outline, places)
     return _scaled(chart[: len(vertices)], topology.mirror)
 
@@ -57,6 +56,15 @@ def border_loops(triangles: np.ndarray) -> list[np.ndarray]:
     return loops
 
 
+def outline_and_holes(vertices: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+    """The longest border of a mesh, (K,) vertex indices, none where it is closed; and the other borders."""
+    loops = border_loops(triangles)
+    if not loops:
+        return np.zeros(0, np.int64), []
+    outline = loops.pop(int(np.argmax([_steps(vertices[loop]).sum() for loop in loops])))
+    return outline, loops
+
+
 def _directed_edges(triangles: np.ndarray) -> np.ndarray:
     return np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
 
@@ -66,8 +74,8 @@ def _steps(loop: np.ndarray) -> np.ndarray:
     return np.linalg.norm(np.roll(loop, -1, axis=0) - loop, axis=1)
 
 
-def _close_holes(vertices: np.ndarray, triangles: np.ndarray, holes: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """The mesh with a vertex in the middle of each hole and a fan of triangles round it."""
+def close_holes(vertices: np.ndarray, triangles: np.ndarray, holes: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """The mesh with a vertex in the middle of each hole, behind the others, and a fan of triangles round it."""
     middles = [vertices[hole].mean(axis=0, keepdims=True) for hole in holes]
     fans = [
         np.stack([np.roll(hole, -1), hole, np.full(len(hole), len(vertices) + index)], axis=1)
@@ -83,8 +91,8 @@ def _is_disc(num_vertices: int, triangles: np.ndarray) -> bool:
     return euler == 1 and connected_components(graph, directed=False)[0] == 1
 
 
-def _on_rounded_square(steps: np.ndarray, unrolled: np.ndarray) -> np.ndarray:
-    """(K, 2) places of a closed line's points on the outline, -1..1.
+def _on_rounded_square(steps: np.ndarray, unrolled: np.ndarray, roundness: int) -> np.ndarray:
+    """(K, 2) places of a closed line's points on the outline |x|^roundness + |y|^roundness = 1.
 
     steps: (K,) from each to the next; the whole is turned to fit unrolled (K, 2), the points on the cylinder.
     """
@@ -93,7 +101,7 @@ def _on_rounded_square(steps: np.ndarray, unrolled: np.ndarray) -> np.ndarray:
     directions = from_middle @ [1, 1j]
     angles += np.angle((directions / np.abs(directions) * np.exp(-1j * angles)).mean())
     circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    return circle / (np.abs(circle) ** ROUNDNESS).sum(axis=1, keepdims=True) ** (1 / ROUNDNESS)
+    return circle / (np.abs(circle) ** roundness).sum(axis=1, keepdims=True) ** (1 / roundness)
 
 
 def _mean_value_weights(vertices: np.ndarray, triangles: np.ndarray) -> csr_matrix:

@@ -1,0 +1,415 @@
+"""Pixel2Mesh for faces: graph convolutions deform a template, block by block, from coarse to fine.
+
+Before each block every vertex reads the picture's features where it is seen (perceptual pooling), for which the model
+carries a pose: the one under which the mesh, as it is by then, is seen where 68 points of the picture are (PnP).
+Wang et al., Pixel2Mesh, ECCV 2018; the semi-sphere and the learned unpooling are those of its variant for faces.
+"""
+
+import argparse
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from models.backbones import (
+    PointLayers,
+    add_backbone_name,
+    add_initialisation,
+    pyramid,
+    pyramid_channels,
+    resnet,
+)
+from models.base_model import DECIMETRES, BaseModel, Batch, Outputs, check_weights
+from models.graph_layers import GraphBlock, SparseMatrix, chebyshev_matrix, laplacian_matrix, sparse_product
+from models.mesh_losses import chamfer_loss, edge_loss, laplacian_loss, move_loss, normal_loss, sample_surface
+from util.camera import project, transform
+from util.errors import InputError
+from util.mesh import Topology
+from util.mesh_hierarchy import MeshHierarchy, simplified_hierarchy, unpooled_hierarchy
+from util.pnp import solve_pnp
+from util.statistics import LabelStatistics
+
+# noahcao/Pixel2Mesh's resnet.yml, but for the closed ellipsoid that it starts from.
+PUBLISHED = {
+    "img_size": 224,
+    "batch_size": 64,
+    "epochs": 110,
+    "lr": 1e-4,
+    "beta1": 0.9,
+    "beta2": 0.999,
+    "weight_decay": 1e-6,
+    "lr_policy": "step",
+    "lr_milestones": [30, 70, 90],
+    "lr_factor": 0.3,
+    "backbone": "resnet50",
+    "initialisation": "he",
+    "template": "semisphere",
+    "supervision": "points",
+    "num_blocks": 3,
+    "hidden_channels": 192,
+    "pooled_channels": 0,
+    "residual_layers": 6,
+    "offsets": False,
+    "learned_unpooling": False,
+    "read_landmarks": False,
+    "truth_points": 9000,
+    "loss_chamfer_weight": 1.0,
+    "loss_normal_weight": 1.6e-4,
+    "loss_edge_weight": 0.1,
+    "loss_laplacian_weight": 0.5,
+    "loss_move_weight": 0.033,
+    "loss_points_weight": 5.0,
+}
+# The variant for faces: four blocks, learned unpooling.
+FACE = {
+    **PUBLISHED,
+    "batch_size": 4,
+    "epochs": 100,
+    "lr_milestones": [30, 45, 60, 75],
+    "num_blocks": 4,
+    "learned_unpooling": True,
+    "truth_points": 18000,
+    "loss_chamfer_weight": 100.0,
+}
+# Ours: learns from far fewer images.
+STANDARD = {
+    **PUBLISHED,
+    "img_size": 256,
+    "batch_size": 32,
+    "epochs": 20,
+    "lr": 2e-3,
+    "weight_decay": 1e-2,
+    "lr_policy": "cosine",
+    "warmup_steps": 50,
+    "averaging": 0.99,
+    "precision": "auto",
+    "mirror": 0.5,
+    "light": 0.5,
+    "box_jitter": 0.1,
+    "landmark_noise": 0.002,
+    "backbone": "resnet18",
+    "template": "mean",
+    "supervision": "vertices",
+    "hidden_channels": 64,
+    "pooled_channels": 16,
+    "residual_layers": 3,
+    "offsets": True,
+    "read_landmarks": True,
+    "truth_points": 3000,
+    "loss_vertices_weight": 5.0,
+    "loss_chamfer_weight": 100.0,
+}
+WINDOW = "local"
+LOSSES = ("vertices", "chamfer", "normal", "edge", "laplacian", "move", "points")
+# What the mean truth-to-prediction distance is worth in the Chamfer loss, beside that the other way (published).
+REVERSE = 0.55
+# Laplacian and move of the first block, which has the farthest to go, count so much (published).
+FIRST_BLOCK = 0.2
+# A level has at most so many of the vertices of the next finer one, and at least so many in all.
+COARSER, LEAST_VERTICES = 4, 24
+# In training so many images show the network the points that it finds, as photos do, in place of the known ones.
+FOUND_SHARE = 0.25
+# How far what a key point tells reaches, as the deviation of a Gaussian, metres.
+POINT_REACH = 0.015
+# A mesh is turned into a pose if its 68 points are spread so many times as wide as the template's.
+SANE_SPREAD = (0.5, 2.0)
+
+
+class Stage(nn.Module):
+    """A level of the hierarchy, with the block that deforms it. Coordinates are (n, B, 3) decimetres, vertices first.
+
+    start: (n, 3), its vertices before all blocks.
+    """
+
+    def __init__(self, hierarchy: MeshHierarchy, place: int, topology: Topology, block: nn.Module, learned: bool):
+        super().__init__()
+        level, self.block = hierarchy.levels[place], block
+        self.triangles = level.triangles
+        vertices, seen = torch.from_numpy(level.vertices), level.to_topology[topology.keypoints]
+        self.keypoints, self.truth = SparseMatrix(seen), SparseMatrix(level.from_topology)
+        self.laplacian = SparseMatrix(laplacian_matrix(level.edges, len(vertices)))
+        nearness = -(torch.cdist(vertices, torch.from_numpy(seen @ level.vertices)) ** 2) / (2 * POINT_REACH**2)
+        constants = {"start": vertices * DECIMETRES, "reach": nearness.softmax(dim=1)}
+        for name, tensor in constants.items():
+            self.register_buffer(name, tensor.float(), persistent=False)
+        self.register_buffer("edges", torch.from_numpy(level.edges), persistent=False)
+        self.up = SparseMatrix(hierarchy.up[place - 1]) if place else None
+        self.positions = None
+        if learned and place:
+            middles = torch.from_numpy(hierarchy.middles[place - 1])
+            self.register_buffer("middles", middles, persistent=False)
+            self.positions = nn.Parameter(torch.full((len(middles), 1, 1), 0.5))
+
+    def unpool(self, coarse: torch.Tensor) -> torch.Tensor:
+        """(n, B, C) what the vertices of the coarser level have, for this one's: by fixed weights, or learned ones
+        along the coarser level's edges."""
+        if self.positions is None:
+            return sparse_product(self.up, coarse)
+        first, second = coarse[self.middles[:, 0]], coarse[self.middles[:, 1]]
+        return torch.cat([coarse, first + self.positions.clamp(0, 1) * (second - first)])
+
+
+class Pixel2MeshModel(BaseModel):
+    """One encoder on the face, whose maps all blocks read.
+
+    Outputs: "verts" (B, N, 3) decimetres, "R_t" (B, 4, 4), "found_points" (B, 68, 2), from -1 to 1 across the window,
+    and of each block k, from 0, "before_k" and "after_k" (B, n, 3), the decimetres of the level's vertices.
+    """
+
+    windows = (WINDOW,)
+    presets: ClassVar = {"standard": STANDARD, "published": PUBLISHED, "face": FACE}
+    exportable = False
+
+    def __init__(
+        self,
+        statistics: LabelStatistics,
+        topology: Topology,
+        projection: np.ndarray,
+        image_size: tuple[int, int],
+        backbone: str = "resnet18",
+        initialisation: str = "he",
+        template: str = "mean",
+        supervision: str = "vertices",
+        num_blocks: int = 3,
+        hidden_channels: int = 64,
+        pooled_channels: int = 16,
+        residual_layers: int = 3,
+        offsets: bool = True,
+        learned_unpooling: bool = False,
+        read_landmarks: bool = True,
+        truth_points: int = 3000,
+        weights: Mapping[str, float] | None = None,
+    ):
+        """weights: of the losses, by their names in LOSSES."""
+        super().__init__(statistics)
+        self.weights = {"vertices": 5.0, "points": 5.0} if weights is None else dict(weights)
+        check_weights(self.weights)
+        counts = {"hidden_channels": hidden_channels, "residual_layers": residual_layers, "truth_points": truth_points}
+        for name, (count, least) in {**{n: (c, 1) for n, c in counts.items()}, "pooled_channels": (pooled_channels, 0)}.items():
+            if count < least:
+                raise InputError(f"--{name}: wanted {least} or more, got {count}")
+        if learned_unpooling and template != "semisphere":
+            raise InputError(f"--learned_unpooling: wanted --template semisphere, got {template}")
+        self.supervision, self.offsets, self.read_landmarks = supervision, offsets, read_landmarks
+        self.image_size, self.truth_points = image_size, truth_points
+        # They come from the run, not from its weights.
+        constants = {"projection": projection.astype(np.float32), "triangles": topology.triangles.astype(np.int64)}
+        for name, array in constants.items():
+            self.register_buffer(name, torch.from_numpy(array), persistent=False)
+        self.encoder, _ = resnet(backbone, initialisation, "average")
+        channels = pyramid_channels(self.encoder)
+        self.point_layers = PointLayers(channels[2], len(topology.keypoints))
+        self.squeezes = nn.ModuleList(nn.Conv2d(count, pooled_channels, 1) for count in channels if pooled_channels)
+        hierarchy = make_hierarchy(template, topology, statistics.verts_mean.astype(np.float64), num_blocks)
+        # coordinates, what the key points tell, the pose
+        read = (pooled_channels * len(channels) if pooled_channels else sum(channels)) + 3 + 3 + 6
+        self.stages = nn.ModuleList()
+        for place, level in enumerate(hierarchy.levels):
+            matrix = SparseMatrix(chebyshev_matrix(level.edges, len(level.vertices)))
+            block = GraphBlock(matrix, read + (hidden_channels if place else 0), hidden_channels, residual_layers)
+            if offsets:  # the template as it is, until they learn
+                for layer in (block.exit.neighbours, block.exit.own):
+                    nn.init.zeros_(layer.weight)
+            self.stages.append(Stage(hierarchy, place, topology, block, learned_unpooling))
+        self.last = SparseMatrix(hierarchy.levels[-1].to_topology)
+
+    @classmethod
+    def build(
+        cls,
+        options: Mapping[str, Any],
+        topology: Topology,
+        statistics: LabelStatistics,
+        projection: np.ndarray,
+        image_size: tuple[int, int],
+    ) -> "Pixel2MeshModel":
+        names = ("backbone", "initialisation", "template", "supervision", "num_blocks", "hidden_channels")
+        names += ("pooled_channels", "residual_layers", "offsets", "learned_unpooling", "read_landmarks", "truth_points")
+        weights = {name: options[f"loss_{name}_weight"] for name in LOSSES}
+        return cls(
+            statistics, topology, projection, image_size, **{name: options[name] for name in names}, weights=weights
+        )
+
+    @staticmethod
+    def add_options(group: argparse._ArgumentGroup) -> None:
+        add_backbone_name(group)
+        add_initialisation(group)
+        group.add_argument(
+            "--template",
+            choices=["mean", "semisphere"],
+            default="mean",
+            help="what is deformed: the mean face, at first with few of its vertices, or half an ellipsoid, whose "
+            "triangles become four before each block, as published",
+        )
+        group.add_argument(
+            "--supervision",
+            choices=["vertices", "points"],
+            default="vertices",
+            help="the true vertices, one by one, or points of the true surface, which nobody knows to be which",
+        )
+        for name, default, told in (
+            ("num_blocks", 3, "deform the template with so many blocks, each on a finer mesh"),
+            ("hidden_channels", 64, "numbers of each vertex in a block"),
+            ("pooled_channels", 16, "squeeze each of the encoder's four maps to so many; 0: read all, as published"),
+            ("residual_layers", 3, "residual layers of a block, each of two graph convolutions"),
+            ("truth_points", 3000, "points drawn on the true surface, for --supervision points"),
+        ):
+            group.add_argument(f"--{name}", type=int, default=default, metavar="N", help=told)
+        for name, default, told in (
+            ("offsets", True, "blocks tell how far vertices go, not where to, as published"),
+            ("learned_unpooling", False, "learn where on an edge a new vertex of a semi-sphere lies, not in its middle"),
+            ("read_landmarks", True, "find poses by the known 68 points, and tell blocks how far the mesh is off them; "
+             "else by points that the network finds"),
+        ):
+            group.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, default=default, help=told)
+        for name, told in {
+            "vertices": "vertices' L1 loss, --supervision vertices",
+            "chamfer": "Chamfer loss, square decimetres, this and the next three of --supervision points",
+            "normal": "loss of edges that do not lie in the true surface",
+            "edge": "edges' squared lengths",
+            "laplacian": "squared change of vertices beside their neighbours by a block",
+            "move": "squared change of vertices by a block",
+            "points": "L1 loss of the 68 points that are found, in half sides of the window",
+        }.items():
+            default = STANDARD[f"loss_{name}_weight"]
+            group.add_argument(f"--loss_{name}_weight", type=float, default=default, help=f"weight of the {told}")
+
+    def forward(self, batch: Batch) -> Outputs:
+        maps = pyramid(self.encoder, self.pixels(batch, WINDOW))
+        outputs = {"found_points": self.point_layers(maps[2])}
+        if self.squeezes:
+            maps = [squeeze(level) for squeeze, level in zip(self.squeezes, maps, strict=True)]
+        # without the half precision that networks compute in
+        with torch.autocast(batch["index"].device.type, enabled=False):
+            return self.deform([level.float() for level in maps], outputs, batch)
+
+    def deform(self, maps: list[torch.Tensor], outputs: Outputs, batch: Batch) -> Outputs:
+        """The outputs, from the encoder's maps and those that there are."""
+        points = self.seen_points(outputs["found_points"], batch)
+        after, hidden = None, None
+        for number, stage in enumerate(self.stages):
+            start = stage.start[:, None].expand(-1, len(points), -1)
+            if number == 0:
+                before = start
+            elif self.offsets:
+                before = start + stage.unpool(after - last_start)
+            else:
+                before = stage.unpool(after)
+            R_t = self.solve_pose(before, stage, points)
+            read = [*self.pooled(maps, before, R_t, batch), before, *self.told(before, R_t, points, stage)]
+            if hidden is not None:
+                read.append(stage.unpool(hidden))
+            moved, hidden = stage.block(torch.cat(read, dim=2))
+            after, last_start = before + moved if self.offsets else moved, start
+            outputs |= {f"before_{number}": before.transpose(0, 1), f"after_{number}": after.transpose(0, 1)}
+        verts = sparse_product(self.last, after).transpose(0, 1)
+        return outputs | {"verts": verts, "R_t": self.solve_pose(after, stage, points)}
+
+    def seen_points(self, found: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """(B, 68, 2) image pixels: where the key points are taken to be seen."""
+        found = self.image_points(found.detach(), batch, WINDOW).float()
+        known = torch.full((len(found),), self.read_landmarks, device=found.device)
+        if "landmarks_known" in batch:
+            known = known & batch["landmarks_known"]
+        if self.training:
+            known = known & (torch.rand(len(found), device=found.device) >= FOUND_SHARE)
+        # a network that gives no numbers any more is told by its loss
+        known = known | ~torch.isfinite(found).flatten(1).all(dim=1)
+        return torch.where(known[:, None, None], batch["landmarks68"], found)
+
+    @torch.no_grad()
+    def solve_pose(self, mesh: torch.Tensor, stage: Stage, points: torch.Tensor) -> torch.Tensor:
+        """(B, 4, 4) the poses under which meshes (n, B, 3) of a stage are seen at points (B, 68, 2); those of the
+        template where a mesh is none that a face could be, as at random weights. Constants, to what learns."""
+        own, usual = (
+            sparse_product(stage.keypoints, each).transpose(0, 1) / DECIMETRES
+            for each in (mesh, stage.start[:, None].expand_as(mesh))
+        )
+        spread = [torch.linalg.svdvals(each - each.mean(dim=1, keepdim=True)) for each in (own.nan_to_num(), usual)]
+        ratio, (least, most) = spread[0] / spread[1], SANE_SPREAD
+        sane = torch.isfinite(own).flatten(1).all(dim=1) & ((ratio > least) & (ratio < most)).all(dim=1)
+        verts = torch.where(sane[:, None, None], own, usual)
+        return solve_pnp(verts, points, self.projection, *self.image_size)
+
+    def pooled(
+        self, maps: list[torch.Tensor], mesh: torch.Tensor, R_t: torch.Tensor, batch: Batch
+    ) -> list[torch.Tensor]:
+        """(n, B, channels) of each map, bilinear, where the vertices (n, B, 3) are seen; beyond the window its edge."""
+        verts = mesh.transpose(0, 1) / DECIMETRES
+        seen, _ = project(transform(verts, R_t), self.projection, *self.image_size)
+        places = self.across_window(seen, batch, WINDOW)[:, None]
+        return [
+            functional.grid_sample(level, places, padding_mode="border", align_corners=False)[:, :, 0].permute(2, 0, 1)
+            for level in maps
+        ]
+
+    def told(
+        self, mesh: torch.Tensor, R_t: torch.Tensor, points: torch.Tensor, stage: Stage
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the 68 points tell the vertices (n, B, 3): how far, in decimetres, key points near them would have to
+        move across the view to be seen there, (n, B, 3), and the pose, whitened, (n, B, 6)."""
+        keypoints = sparse_product(stage.keypoints, mesh.detach()).transpose(0, 1) / DECIMETRES
+        seen, distance = project(transform(keypoints, R_t), self.projection, *self.image_size)
+        focal = self.projection.diagonal()[:2] / 2 * self.projection.new_tensor(self.image_size)
+        across = (points - seen) / focal * distance[..., None] * self.projection.new_tensor([1, -1])
+        moves = functional.pad(across, (0, 1)) @ R_t[:, :3, :3].mT * DECIMETRES
+        pose = self.whiten_pose({"R_t": R_t}).expand(len(mesh), -1, -1)
+        return torch.einsum("nk,bkc->nbc", stage.reach, moves), pose
+
+    def losses(self, outputs: Outputs, batch: Batch) -> dict[str, torch.Tensor]:
+        truth = batch["verts"] * DECIMETRES
+        if self.supervision == "vertices":
+            losses = {"vertices": self.vertices_loss(outputs, truth)}
+        else:
+            losses = self.surface_losses(outputs, truth)
+        losses["points"] = functional.l1_loss(outputs["found_points"], self.window_landmarks(batch, WINDOW))
+        return {name: self.weights[name] * loss for name, loss in losses.items()}
+
+    def vertices_loss(self, outputs: Outputs, truth: torch.Tensor) -> torch.Tensor:
+        """The mean of the blocks' L1 losses, and the result's, beside true vertices (B, N, 3) decimetres."""
+        losses = [functional.l1_loss(outputs["verts"], truth)]
+        for number, stage in enumerate(self.stages):
+            target = sparse_product(stage.truth, truth.transpose(0, 1)).transpose(0, 1)
+            losses.append(functional.l1_loss(outputs[f"after_{number}"], target))
+        return torch.stack(losses).mean()
+
+    def surface_losses(self, outputs: Outputs, truth: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Pixel2Mesh's losses, each summed over the blocks, beside points drawn on the meshes (B, N, 3) decimetres."""
+        points, normals = sample_surface(truth, self.triangles, self.truth_points)
+        losses = dict.fromkeys(("chamfer", "normal", "edge", "laplacian", "move"), truth.new_zeros(()))
+        for number, stage in enumerate(self.stages):
+            before, after = outputs[f"before_{number}"], outputs[f"after_{number}"]
+            factor = 1.0 if number else FIRST_BLOCK
+            chamfer, nearest = chamfer_loss(after, points, REVERSE)
+            losses["chamfer"] = losses["chamfer"] + chamfer
+            losses["normal"] = losses["normal"] + normal_loss(after, stage.edges, normals, nearest)
+            losses["edge"] = losses["edge"] + edge_loss(after, stage.edges)
+            losses["laplacian"] = losses["laplacian"] + factor * laplacian_loss(before, after, stage.laplacian)
+            if number:  # the first block has far to go
+                losses["move"] = losses["move"] + move_loss(before, after)
+        return losses
+
+    def reconstruct(self, outputs: Outputs, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        return outputs["verts"] / DECIMETRES, outputs["R_t"]
+
+    def deformation(self, outputs: Outputs, batch: Batch) -> list[tuple[torch.Tensor, np.ndarray]]:
+        names = ["before_0", *(f"after_{number}" for number in range(len(self.stages)))]
+        stages = [self.stages[0], *self.stages]
+        return [(outputs[n] / DECIMETRES, stage.triangles) for n, stage in zip(names, stages, strict=True)]
+
+
+def make_hierarchy(template: str, topology: Topology, verts_mean: np.ndarray, num_blocks: int) -> MeshHierarchy:
+    """The meshes that so many blocks deform, coarse to fine, or as many as the mesh has vertices enough for. Raises
+    InputError where no block is wanted."""
+    if num_blocks < 1:
+        raise InputError(f"--num_blocks: wanted 1 or more, got {num_blocks}")
+    size = len(verts_mean)
+    sizes = [round(size / COARSER**power) for power in range(num_blocks - 1, 0, -1)]
+    sizes = [count for count in sizes if count >= LEAST_VERTICES]
+    if template == "mean":
+        return simplified_hierarchy(topology, verts_mean, sizes)
+    # a disc of r rings has 3 r (r + 1) + 1 vertices, and twice the rings on the next finer level
+    rings = max(1, round((size / 3) ** 0.5 / 2 ** len(sizes)))
+    return unpooled_hierarchy(topology, verts_mean, rings, len(sizes) + 1)
