@@ -7,17 +7,18 @@ after each block turn together. Flat facets show how fine each mesh is.
 import io
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 from PIL import Image
 
 from Sim3DR import rasterize
-from util.pictures import label
+from util.pictures import FONT
 
 FRAMES = 36
 TILE = 200
 # Of the radius of a mesh's turn or half its height, whichever is larger, to half the tile.
 FILLED = 0.92
-MILLISECONDS, SHADES = 80, 64
+MILLISECONDS, SHADES = 80, 48
 BACKGROUND = 24
 AMBIENT = 0.25
 # Towards the light, in the picture's space: x to the right, y up, z to the viewer.
@@ -38,11 +39,13 @@ def turning_pictures(stages: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[np
     moved = [(verts - middle, triangles) for verts, triangles in stages]
     reach = max(max(np.hypot(x, z).max(), np.abs(y).max()) for x, y, z in (verts.T for verts, _ in moved))
     scale = FILLED * TILE / 2 / reach
-    names = ["start", *(f"after block {number}" for number in range(1, len(stages)))]
+    names = ["start", *(f"block {number}" for number in range(1, len(stages)))]
     pictures = []
     for angle in np.arange(FRAMES) * 2 * np.pi / FRAMES:
         tiles = [_facets(verts * scale, triangles, angle) for verts, triangles in moved]
-        pictures.append(np.concatenate([label(tile, name) for tile, name in zip(tiles, names, strict=True)], axis=1))
+        for tile, name in zip(tiles, names, strict=True):
+            cv2.putText(tile, name, (5, 13), FONT, 0.4, (255, 255, 255), 1, cv2.LINE_AA)
+        pictures.append(np.concatenate(tiles, axis=1))
     return pictures
 
 
@@ -55,11 +58,12 @@ def _facets(verts: np.ndarray, triangles: np.ndarray, angle: float) -> np.ndarra
     outside = normals[:, 2:] > 0
     light = np.maximum(np.where(outside, normals, -normals) @ LIGHT, 0)
     colors = np.where(outside, OUTSIDE, INSIDE) * (AMBIENT + (1 - AMBIENT) * light[:, None])
-    # pixel centres lie at whole numbers, y runs down
-    screen = corners.reshape(-1, 3) * [1, -1, 1] + [TILE / 2 - 0.5, TILE / 2 - 0.5, 0]
-    background = np.full((TILE, TILE, 3), BACKGROUND, np.uint8)
+    # twice as large, for smooth edges; pixel centres lie at whole numbers, y runs down
+    screen = corners.reshape(-1, 3) * [2, -2, 2] + [TILE - 0.5, TILE - 0.5, 0]
+    background = np.full((2 * TILE, 2 * TILE, 3), BACKGROUND, np.uint8)
     own = np.arange(len(screen), dtype=np.int32).reshape(-1, 3)
-    return rasterize(screen, own, colors.repeat(3, axis=0).astype(np.float32), background, samples=2)
+    large = rasterize(screen, own, colors.repeat(3, axis=0).astype(np.float32), background)
+    return cv2.resize(large, (TILE, TILE), interpolation=cv2.INTER_AREA)
 
 
 def gif_bytes(pictures: Sequence[np.ndarray]) -> bytes:

@@ -1,6 +1,6 @@
 """What is found out about one face of a photo, whichever method found it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -29,7 +29,7 @@ class FacePrediction:
     box: np.ndarray
     source: str
     confidence: float
-    deformation: tuple[tuple[np.ndarray, np.ndarray], ...] = ()
+    deformation: tuple[tuple[np.ndarray, np.ndarray], ...] = field(default=(), kw_only=True)
 
     @property
     def camera_verts(self) -> np.ndarray:
