@@ -73,7 +73,8 @@ def test_methods_that_deform_nothing(predict, photos, tmp_path):
 
 def test_the_methods_that_can_are_told(predict, photos, monkeypatch):
     monkeypatch.setitem(MODELS, "made_up", DeformingModel)
-    assert "(--model made_up" in predict(photos, "--want", "deformation")[1].replace(", made_up", "made_up")
+    status, text = predict(photos, "--want", "deformation")
+    assert (status, "made_up), got tiny" in text) == (1, True)
 
 
 def test_other_methods_have_no_deformation(photos, run_script):
