@@ -18,13 +18,15 @@ FRAMES = 36
 TILE = 200
 # Of the radius of a mesh's turn or half its height, whichever is larger, to half the tile.
 FILLED = 0.92
-MILLISECONDS, SHADES = 80, 48
+MILLISECONDS = 80
 BACKGROUND = 24
 AMBIENT = 0.25
 # Towards the light, in the picture's space: x to the right, y up, z to the viewer.
 LIGHT = np.array([-0.35, 0.4, 0.85]) / np.linalg.norm([-0.35, 0.4, 0.85])
 # Outside and inside, seen through where the mesh is open; 0..1.
 OUTSIDE, INSIDE = np.array([0.93, 0.86, 0.80]), np.array([0.30, 0.40, 0.55])
+# How many shades of each a .gif has.
+OUTSIDE_SHADES, INSIDE_SHADES = 20, 10
 
 
 def turning_pictures(stages: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[np.ndarray]:
@@ -67,9 +69,14 @@ def _facets(verts: np.ndarray, triangles: np.ndarray, angle: float) -> np.ndarra
 
 
 def gif_bytes(pictures: Sequence[np.ndarray]) -> bytes:
-    """A .gif without end of pictures (h, w, 3) uint8 RGB, in SHADES colours that all share."""
+    """A .gif without end of `turning_pictures`, in the few colours that they are mixed of."""
     height, width = pictures[0].shape[:2]
-    whole = Image.fromarray(np.concatenate(pictures)).quantize(SHADES, dither=Image.Dither.NONE)
+    shades = [np.linspace(AMBIENT, 1, OUTSIDE_SHADES)[:, None] * OUTSIDE]
+    shades += [np.linspace(AMBIENT, 1, INSIDE_SHADES)[:, None] * INSIDE]
+    colors = np.concatenate([[[BACKGROUND] * 3, [255] * 3], *(np.rint(255 * each) for each in shades)])
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(colors.astype(np.uint8).tobytes())
+    whole = Image.fromarray(np.concatenate(pictures)).quantize(palette=palette, dither=Image.Dither.NONE)
     frames = [whole.crop((0, top, width, top + height)) for top in range(0, whole.height, height)]
     buffer = io.BytesIO()
     frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:], duration=MILLISECONDS, loop=0)
