@@ -16,7 +16,7 @@ from util.pictures import FONT
 
 FRAMES = 36
 TILE = 200
-# Of the radius of a mesh's turn or half its height, whichever is larger, to half the tile.
+# Of half the tile, what the radius of the turn or half the height fills, whichever is larger.
 FILLED = 0.92
 MILLISECONDS = 80
 BACKGROUND = 24
@@ -34,17 +34,16 @@ def turning_pictures(stages: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[np
     at first seen from the front.
 
     stages: of each mesh vertices (n, 3), y up, z to the front, in any one unit, and triangles (F, 3), counter-clockwise
-    seen from outside. All are drawn at one scale and about the middle of the last.
+    seen from outside. All are drawn at one scale and about one middle.
     """
-    last = stages[-1][0]
-    middle = (last.min(axis=0) + last.max(axis=0)) / 2
-    moved = [(verts - middle, triangles) for verts, triangles in stages]
-    reach = max(max(np.hypot(x, z).max(), np.abs(y).max()) for x, y, z in (verts.T for verts, _ in moved))
-    scale = FILLED * TILE / 2 / reach
+    every = np.concatenate([verts for verts, _ in stages])
+    middle = (every.min(axis=0) + every.max(axis=0)) / 2
+    x, y, z = (every - middle).T
+    scale = FILLED * TILE / 2 / max(np.hypot(x, z).max(), np.abs(y).max())
     names = ["start", *(f"block {number}" for number in range(1, len(stages)))]
     pictures = []
     for angle in np.arange(FRAMES) * 2 * np.pi / FRAMES:
-        tiles = [_facets(verts * scale, triangles, angle) for verts, triangles in moved]
+        tiles = [_facets((verts - middle) * scale, triangles, angle) for verts, triangles in stages]
         for tile, name in zip(tiles, names, strict=True):
             cv2.putText(tile, name, (5, 13), FONT, 0.4, (255, 255, 255), 1, cv2.LINE_AA)
         pictures.append(np.concatenate(tiles, axis=1))
