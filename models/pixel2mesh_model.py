@@ -108,6 +108,8 @@ LOSSES = ("vertices", "chamfer", "normal", "edge", "laplacian", "move", "points"
 REVERSE = 0.55
 # Laplacian and move of the first block, which has the farthest to go, count so much (published).
 FIRST_BLOCK = 0.2
+# Blocks tell how far vertices go in this many decimetres: Adam moves all weights at one speed.
+OFFSET_UNIT = 0.1
 # A level has at most so many of the vertices of the next finer one, and at least so many in all.
 COARSER, LEAST_VERTICES = 4, 24
 # In training so many images show the network the points that it finds, as photos do, in place of the known ones.
@@ -302,7 +304,7 @@ class Pixel2MeshModel(BaseModel):
             if hidden is not None:
                 read.append(stage.unpool(hidden))
             moved, hidden = stage.block(torch.cat(read, dim=2))
-            after, last_start = before + moved if self.offsets else moved, start
+            after, last_start = before + OFFSET_UNIT * moved if self.offsets else moved, start
             outputs |= {f"before_{number}": before.transpose(0, 1), f"after_{number}": after.transpose(0, 1)}
         verts = sparse_product(self.last, after).transpose(0, 1)
         return outputs | {"verts": verts, "R_t": self.solve_pose(after, stage, points)}

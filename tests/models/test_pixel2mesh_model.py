@@ -250,4 +250,4 @@ def test_bad_options_are_told():
 
 def test_it_is_not_exported(tmp_path):
     with pytest.raises(InputError, match="wanted a run of another model than pixel2mesh"):
-        export_network(make_run("pixel2mesh"), tmp_path / "network.onnx")
+        export_network(make_run("pixel2mesh", 32), tmp_path / "network.onnx")
