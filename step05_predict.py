@@ -30,9 +30,10 @@ from data.photos import (
     read_photo,
 )
 from data.videos import Video, is_webcam
+from models import MODELS
 from models.exported import export_network
 from models.loading import read_run
-from options.predict_options import USUAL_WANTS, parse_predict_options
+from options.predict_options import USUAL_WANTS, WANTS, parse_predict_options
 from util.deep3d_outputs import DEEP3D_ENDINGS, write_deep3d
 from util.deep3d_predictor import Deep3dPredictor
 from util.errors import InputError, run_step, told
@@ -109,10 +110,24 @@ def open_predictor(options: argparse.Namespace) -> PhotoPredictor:
 
 
 def open_run(options: argparse.Namespace) -> Predictor:
-    """A run of --name."""
-    return Predictor(
-        options.name, options.checkpoints_dir, options.epoch, options.gpu_ids, options.detector, options.steps
+    """A run of --name. Raises InputError, or where all is wanted says and leaves out, that it has no deformation."""
+    predictor = Predictor(
+        options.name,
+        options.checkpoints_dir,
+        options.epoch,
+        options.gpu_ids,
+        options.detector,
+        options.steps,
+        "deformation" in options.want,
     )
+    if "deformation" in options.want and not predictor.network.deforms:
+        able = ", ".join(name for name, model in MODELS.items() if model.deforms())
+        if options.want != list(WANTS):
+            wanted = f"wanted a run of a method that deforms a template (--model {able})"
+            raise InputError(f"--want deformation: {wanted}, got {options.name}")
+        options.want.remove("deformation")
+        print(f"--want all: left out is deformation, which {options.name} has not; runs of --model {able} have it")
+    return predictor
 
 
 def open_threeddfa(options: argparse.Namespace) -> ThreeddfaPredictor:

@@ -161,6 +161,16 @@ class BaseModel(nn.Module):
         by it. verts (B, N, 3): the shapes of images that are alone, where they are not those of `reconstruct`."""
         return None
 
+    def deformation(self, outputs: Outputs, batch: Batch) -> list[tuple[torch.Tensor, np.ndarray]]:
+        """The meshes on the way to the result, the one that it starts from first: vertices (B, n, 3) canonical metres
+        and triangles (F, 3); none for methods that deform nothing."""
+        return []
+
+    @classmethod
+    def deforms(cls) -> bool:
+        """Whether the method has a `deformation`."""
+        return cls.deformation is not BaseModel.deformation
+
     @property
     def space(self) -> FaceSpace | CoefficientSpace | None:
         """Which space `shape_evidence` speaks of."""

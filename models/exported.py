@@ -109,7 +109,10 @@ def constants_from(metadata: Mapping[str, str]) -> NetworkConstants:
 
 
 class OnnxNetwork:
-    """The network of a file that `export_network` wrote, computed by onnxruntime on the CPU."""
+    """The network of a file that `export_network` wrote, computed by onnxruntime on the CPU. The file has no meshes on
+    the way to the result."""
+
+    deforms = False
 
     def __init__(self, path: Path):
         """Raises FileNotFoundError, or InputError for another kind of file and without the extra."""

@@ -10,6 +10,9 @@ import torch
 from models.loading import TrainedRun
 from util.mesh import Topology
 
+# Meshes of several faces: vertices (B, n, 3) and the triangles (F, 3) that they share.
+Deformations = list[tuple[np.ndarray, np.ndarray]]
+
 
 @dataclass(frozen=True)
 class NetworkConstants:
@@ -31,9 +34,10 @@ class NetworkConstants:
 
 class Network(Protocol):
     """What predicts. Call it with a batch (models/base_model.py) on the CPU: float32 arrays verts (B, N, 3) canonical
-    metres and R_t (B, 4, 4) come back."""
+    metres and R_t (B, 4, 4) come back. deforms: whether it also has TorchNetwork's `with_deformation`."""
 
     constants: NetworkConstants
+    deforms: bool
 
     def __call__(self, batch: Mapping[str, torch.Tensor]) -> tuple[np.ndarray, np.ndarray]: ...
 
@@ -60,9 +64,18 @@ class TorchNetwork:
     def __init__(self, run: TrainedRun, device: torch.device):
         self.model, self.device = run.model().to(device).eval(), device
         self.constants = constants_of(run, self.model.windows)
+        self.deforms = self.model.deforms()
 
     def __call__(self, batch: Mapping[str, torch.Tensor]) -> tuple[np.ndarray, np.ndarray]:
+        verts, R_t, _ = self.with_deformation(batch)
+        return verts, R_t
+
+    def with_deformation(self, batch: Mapping[str, torch.Tensor]) -> tuple[np.ndarray, np.ndarray, Deformations]:
+        """As a call, and the meshes on the way to verts, the one that it starts from first: vertices (B, n, 3)
+        canonical metres and triangles (F, 3); none for methods that deform nothing."""
         with torch.inference_mode():
             batch = {name: tensor.to(self.device) for name, tensor in batch.items()}
-            verts, R_t = self.model.reconstruct(self.model(batch), batch)
-        return verts.cpu().numpy(), R_t.cpu().numpy()
+            outputs = self.model(batch)
+            verts, R_t = self.model.reconstruct(outputs, batch)
+            stages = self.model.deformation(outputs, batch)
+        return verts.cpu().numpy(), R_t.cpu().numpy(), [(part.cpu().numpy(), triangles) for part, triangles in stages]

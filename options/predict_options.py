@@ -21,6 +21,7 @@ WANTS = {
     "json": "X_faces.json: poses, cameras, boxes, confidences and landmarks of all faces",
     "npz": "X_<face>.npz: everything as NumPy arrays",
     "mat": "X_<face>.mat: everything for MATLAB, indices from 1",
+    "deformation": "X_<face>.0.obj, .1.obj, ...: the mesh before and after each block; _deformation.gif: turning",
 }
 USUAL_WANTS = "overlay,mesh,landmarks,pose"
 

@@ -21,8 +21,9 @@ ALLOWED = {
     "Sim3DR": ("Sim3DR",),
 }
 # Pictures are drawn by the rasterizer; the predictor is the Python side of a step, and stands where the steps do.
+DRAWING = ("pictures", "prediction_pictures", "deformation_pictures", "textures", "threeddfa_files")
 EXTRA = {
-    **{f"util/{name}.py": ("Sim3DR",) for name in ("pictures", "prediction_pictures", "textures", "threeddfa_files")},
+    **{f"util/{name}.py": ("Sim3DR",) for name in DRAWING},
     "util/predictor.py": ("data", "models"),
     "util/photo_predictor.py": ("data",),
     "util/threeddfa_predictor.py": ("data", "models"),

@@ -1,6 +1,6 @@
 """What is found out about one face of a photo, whichever method found it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -17,6 +17,8 @@ class FacePrediction:
     box: (4,) left, top, right, bottom of the tight box of the 68 points that the last windows were cut from, pixels
     source: where the first box came from, as in "detected" or "68 points"
     confidence: from 0 to 1, how far the prediction can be trusted beside others
+    deformation: the meshes on the way to verts, the one that it starts from first: vertices (n, 3) canonical metres and
+        triangles (F, 3); none where nothing is deformed or they are not wanted
     """
 
     verts: np.ndarray
@@ -27,6 +29,7 @@ class FacePrediction:
     box: np.ndarray
     source: str
     confidence: float
+    deformation: tuple[tuple[np.ndarray, np.ndarray], ...] = field(default=(), kw_only=True)
 
     @property
     def camera_verts(self) -> np.ndarray:

@@ -22,6 +22,10 @@ X_faces.json: the same with
 X_<face>_landmarks3d.txt: the 68 points of the mesh files, x y z in metres in their frame, as util.scan_metrics reads
 them.
 
+X_<face>.0.obj, .1.obj, ...: the meshes on the way to the face's, where its method deforms a template: before and after
+each block of the last look, in metres in the frame of the other meshes; X_<face>_deformation.gif: all of them side by
+side, turning. Where photos are fused, the face's own mesh is another one than the last of these.
+
 X_<face>.npz and .mat: verts (N, 3) canonical metres, camera_verts (N, 3) metres, R_t, projection (4, 4), euler_degrees
 (3,) pitch, yaw, roll, translation_mm (3,), triangles (F, 3), keypoints (68,), points (N, 3) and landmarks (68, 3) with
 x, y, z as above, uv (N, 2) with v up, colors (N, 3) uint8 RGB, seen (N,) whether the photo shows the vertex, image_size
@@ -41,8 +45,9 @@ from typing import Any
 import numpy as np
 from scipy.io import savemat
 
-from util.camera import project
+from util.camera import project, transform
 from util.checkpoint import write_whole
+from util.deformation_pictures import gif_bytes, turning_pictures
 from util.errors import InputError
 from util.mesh import obj_text
 from util.mesh_files import glb_bytes, ply_bytes
@@ -96,7 +101,11 @@ class Prediction:
         ]
 
     def vertices(self, face: FacePrediction) -> np.ndarray:
-        return face.camera_verts if self.frame == "camera" else face.verts
+        return self.placed(face.verts, face)
+
+    def placed(self, verts: np.ndarray, face: FacePrediction) -> np.ndarray:
+        """Canonical vertices (n, 3) of a face, in the frame."""
+        return transform(verts, face.R_t) if self.frame == "camera" else verts
 
 
 def write_prediction(folder: Path, stem: str, prediction: Prediction, wants: set[str]) -> list[Path]:
@@ -224,6 +233,15 @@ def _paf(work: Prediction) -> Contents:
         yield f"_{index}_paf.png", pose_adaptive_feature(work.photo, face)
 
 
+def _deformation(work: Prediction) -> Contents:
+    for index, face in enumerate(work.faces):
+        if not face.deformation:
+            raise InputError(f"face {index}: wanted one with the meshes on the way to it (deformation), got none")
+        for stage, (verts, triangles) in enumerate(face.deformation):
+            yield f"_{index}.{stage}.obj", obj_text(work.placed(verts, face), triangles).encode()
+        yield f"_{index}_deformation.gif", gif_bytes(turning_pictures(face.deformation))
+
+
 def _npz(work: Prediction) -> Contents:
     for index in range(len(work.faces)):
         buffer = io.BytesIO()
@@ -283,6 +301,7 @@ MAKERS: dict[str, Callable[[Prediction], Contents]] = {
     "json": _faces,
     "npz": _npz,
     "mat": _mat,
+    "deformation": _deformation,
 }
 
 

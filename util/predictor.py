@@ -37,7 +37,8 @@ class Predictor(PhotoPredictor):
 
     name: a run, or the path of a network that step05 exported (.onnx); epoch: "best" or "latest" checkpoint;
     gpu_ids: as --gpu_ids; detector: as --detector; steps: 1 predicts from the box that was found, 2 once more from
-    the first prediction's 68 points.
+    the first prediction's 68 points; deformation: whether faces carry the meshes on the way to theirs, where the run's
+    method deforms a template (network.deforms).
     """
 
     def __init__(
@@ -48,10 +49,12 @@ class Predictor(PhotoPredictor):
         gpu_ids: Sequence[int] = (),
         detector: str = "haar",
         steps: int = 2,
+        deformation: bool = False,
     ):
         # onnxruntime's networks compute on the CPU
         device, self.device_line = choose_device([] if name.endswith(".onnx") else list(gpu_ids))
         self.network = open_network(name, Path(checkpoints_dir), epoch, device)
+        self.with_deformation = deformation and self.network.deforms
         known = self.network.constants
         landmarks = known.verts_mean[known.topology.keypoints].astype(np.float64)
         self.training = training_view(known.projection, known.image_size, known.six_mean, known.six_std, landmarks)
@@ -88,8 +91,16 @@ class Predictor(PhotoPredictor):
             for view, start in zip(views, starts, strict=True)
         ]
         dataset = PhotoDataset(faces, known.topology, known.windows, known.window_size)
-        verts, R_t = self.network(dataset.read_batch(range(len(faces))))
-        return [self.face(camera, *parts) for parts in zip(views, starts, verts, R_t, strict=True)]
+        batch = dataset.read_batch(range(len(faces)))
+        if not self.with_deformation:
+            verts, R_t = self.network(batch)
+            return [self.face(camera, *parts) for parts in zip(views, starts, verts, R_t, strict=True)]
+        verts, R_t, stages = self.network.with_deformation(batch)
+        found = [self.face(camera, *parts) for parts in zip(views, starts, verts, R_t, strict=True)]
+        return [
+            replace(face, deformation=tuple((part[index], triangles) for part, triangles in stages))
+            for index, face in enumerate(found)
+        ]
 
     def face(self, camera: PhotoCamera, view: View, start: Start, verts: np.ndarray, R_t: np.ndarray) -> FacePrediction:
         """What a look at one face gave, for the photo's own camera."""

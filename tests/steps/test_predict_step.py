@@ -267,6 +267,8 @@ def test_an_exported_network_predicts_the_same(predict, photos, tmp_path):
             results[name] = arrays["verts"], arrays["R_t"]
     for own, exported in zip(*results.values(), strict=True):
         np.testing.assert_allclose(exported, own, atol=1e-4)  # what users are told
+    status, text = predict(photos / "one.jpg", "--want", "deformation", name=str(network))
+    assert (status, f"), got {network}" in text) == (1, True)  # such a file has the result alone
 
 
 def test_a_folder_called_like_a_webcam(predict, photos, tmp_path, monkeypatch):

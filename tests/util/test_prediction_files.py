@@ -1,9 +1,11 @@
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 import trimesh
+from PIL import Image
 from scipy.io import loadmat
 from scipy.spatial.transform import Rotation
 
@@ -13,7 +15,7 @@ from util.prediction_pictures import depth_map
 from util.uv import uv_layout
 
 SIZE = 160, 100
-ASKED_FOR = "overlay,mesh,landmarks,pose,depth,normal,pncc,uv_texture,json,glb,mat,npz,paf"
+ASKED_FOR = "overlay,mesh,landmarks,pose,depth,normal,pncc,uv_texture,json,glb,mat,npz,paf,deformation"
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +25,15 @@ def photo():
 
 @pytest.fixture(scope="module")
 def faces():
-    return [make_face((0.1, 0.3, -0.05, -0.03, 0.01, -0.5), SIZE), make_face((0, -0.2, 0, 0.1, 0, -0.6), SIZE)]
+    made = [make_face((0.1, 0.3, -0.05, -0.03, 0.01, -0.5), SIZE), make_face((0, -0.2, 0, 0.1, 0, -0.6), SIZE)]
+    return [replace(face, deformation=stages_of(face, 0.5 + index)) for index, face in enumerate(made)]
+
+
+def stages_of(face, size):
+    """A coarse start of five vertices, and the face at that size."""
+    start = np.float32([[0, 0, 0.1], [0.1, 0.1, 0], [-0.1, 0.1, 0], [-0.1, -0.1, 0], [0.1, -0.1, 0]])
+    ring = np.int32([[0, 1, 2], [0, 2, 3], [0, 3, 4], [0, 4, 1]])
+    return (start, ring), (np.float32(size) * face.verts, face.topology.triangles)
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +60,9 @@ def test_every_want_is_written_for_every_face(tmp_path, work):
             "_paf.png",
             "_uv_texture.png",
             "_uv_seen.png",
+            ".0.obj",
+            ".1.obj",
+            "_deformation.gif",
         ]
         names |= {f"x.1_{index}{ending}" for ending in endings}
     assert write(tmp_path, work, ASKED_FOR).keys() == names
@@ -84,6 +97,26 @@ def test_meshes_in_the_canonical_frame(tmp_path, photo, faces):
         np.testing.assert_allclose(mesh.vertices, faces[1].verts, atol=6e-7)
     with pytest.raises(ValueError, match="frame: wanted camera or canonical, got world"):
         Prediction(photo, faces, work.uv, "world", 64)
+
+
+@pytest.mark.parametrize("frame", ["camera", "canonical"])
+def test_deformations_come_back(tmp_path, photo, faces, frame):
+    files = write(tmp_path, Prediction(photo, faces, uv_layout(faces[0].topology), frame, 64), "deformation")
+    for index, face in enumerate(faces):
+        for stage, (verts, triangles) in enumerate(face.deformation):
+            mesh = trimesh.load_mesh(files[f"x.1_{index}.{stage}.obj"], process=False)
+            placed = verts @ face.R_t[:3, :3] + face.R_t[3, :3] if frame == "camera" else verts
+            np.testing.assert_allclose(mesh.vertices, placed, atol=6e-7)  # six decimals
+            np.testing.assert_array_equal(mesh.faces, triangles)
+        with Image.open(files[f"x.1_{index}_deformation.gif"]) as film:
+            assert film.n_frames == 36
+    assert len(files) == 6
+
+
+def test_faces_without_a_deformation_are_told(tmp_path, photo, faces):
+    work = Prediction(photo, [faces[0], make_face(size=SIZE)], uv_layout(faces[0].topology), "camera", 64)
+    with pytest.raises(ValueError, match="face 1: wanted one with the meshes on the way to it"):
+        write(tmp_path, work, "deformation")
 
 
 def test_arrays_come_back(tmp_path, work, faces):

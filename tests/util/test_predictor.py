@@ -37,6 +37,7 @@ class ColorReader:
         verts_mean=TEMPLATE,
         expression_basis=TEMPLATE[:0, None],
     )
+    deforms = False
 
     def __init__(self):
         self.calls = []
@@ -157,6 +158,48 @@ def test_two_looks_and_what_is_told_about_points(predictor):
     np.testing.assert_allclose(network.calls[0]["landmarks68"][0], wanted, atol=1e-3)
     assert face.source == "68 points"
     assert face.confidence > 0.9
+
+
+class DeformingReader(ColorReader):
+    """Its deformation says which look it is of."""
+
+    deforms = True
+
+    def with_deformation(self, batch):
+        verts, R_t = self(batch)
+        numbers = np.float32(len(self.calls) + 10 * np.arange(len(verts)))[:, None, None]
+        return verts, R_t, [(np.zeros((len(verts), 3, 3)) + numbers, TRIANGLES[:1]), (verts, TRIANGLES)]
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_faces_carry_the_deformation_of_the_last_look_where_it_is_wanted(monkeypatch, wanted):
+    monkeypatch.setattr("util.predictor.open_network", lambda *_: DeformingReader())
+    predictor = Predictor("made up", deformation=wanted)
+    camera = camera_from_fov(64.843, 1000, 800)
+    poses = [pose_from_6dof([0, 0, 0, x, 0, z]) for x, z in ((-0.2, -0.9), (0.1, -0.6))]
+    faces = predictor(draw(camera, *poses), boxes=np.stack([true_box(camera, pose) for pose in poses]))
+    assert len(faces) == 2
+    for index, face in enumerate(faces):
+        if not wanted:
+            assert face.deformation == ()
+            continue
+        (start, first), (verts, triangles) = face.deformation
+        np.testing.assert_array_equal(start, np.full((3, 3), 2 + 10 * index))
+        np.testing.assert_array_equal(verts, face.verts)
+        assert (len(first), len(triangles)) == (1, len(TRIANGLES))
+    # fusing changes the shape and not how the network came to its own
+    for face, fused in zip(faces, predictor.fuse(faces), strict=True):
+        assert fused.deformation is face.deformation
+
+
+def test_networks_that_deform_nothing_give_none(monkeypatch):
+    network = ColorReader()
+    monkeypatch.setattr("util.predictor.open_network", lambda *_: network)
+    camera = camera_from_fov(64.843, 600, 600)
+    pose = pose_from_6dof([0, 0, 0, 0, 0, -0.55])
+    predictor = Predictor("made up", deformation=True)
+    (face,) = predictor(draw(camera, pose), boxes=true_box(camera, pose)[None])
+    assert face.deformation == ()
 
 
 def test_one_look_where_one_was_asked_for(monkeypatch):
