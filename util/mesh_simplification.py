@@ -2,6 +2,7 @@
 
 import heapq
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,28 +20,45 @@ SLACK = 1.2
 Triangle = tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class SimplifiedMesh:
+    """A mesh of n of another's N vertices.
+
+    kept: (n,) their indices, ascending; triangles: (F, 3) int32, of these n; stands_in: (N,) of these n, the one onto
+    which each vertex was collapsed, itself where it is kept
+    """
+
+    kept: np.ndarray
+    triangles: np.ndarray
+    stands_in: np.ndarray
+
+
 def simplify(
     vertices: np.ndarray, triangles: np.ndarray, mirror: np.ndarray, sizes: Sequence[int]
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Meshes of some of the vertices each, from fine to coarse: (n,) their indices in ascending order, and (f, 3) int32
-    triangles of these n.
+) -> list[SimplifiedMesh]:
+    """Meshes of some of the vertices each, from fine to coarse.
 
     Quadric edge collapse (Garland and Heckbert 1997) onto one of the edge's ends, with its mirror edge at once, the
     cheapest first. Manifolds stay manifolds with the same borders, and no triangle is turned over.
 
     vertices: (N, 3) mirror-symmetric; triangles: (F, 3), a manifold; mirror: (N,); sizes: descending, below N. A mesh
     has as many vertices as asked for or one less, as two go at once. Raises InputError where the mesh is not
-    mirror-symmetric or cannot be made so small; up to a fifth larger passes.
+    mirror-symmetric, a vertex is in no triangle, or it cannot be made so small; up to a fifth larger passes.
     """
+    loose = np.setdiff1d(np.arange(len(vertices)), triangles)
+    if len(loose):
+        raise InputError(f"mesh of {len(vertices)} vertices: wanted each in a triangle, got {len(loose)} in none")
     mesh = _CollapsingMesh(vertices, symmetric_triangles(vertices, triangles, mirror), mirror)
     meshes = []
     for size in sizes:
         mesh.shrink(size)
-        kept = np.flatnonzero(mesh.present)
-        if len(kept) > SLACK * size:
-            raise InputError(f"mesh of {len(vertices)} vertices: wanted to leave {size}, no less than {len(kept)} can")
+        kept = np.unique(mesh.stands_in)
+        finer = len(meshes[-1].kept) if meshes else len(vertices)
+        if len(kept) > SLACK * size or len(kept) == finer:
+            raise InputError(f"mesh of {finer} vertices: wanted {size} of them, its edges collapse to {len(kept)}")
         rows = np.array([mesh.triangles[index] for index in sorted(mesh.triangles)])
-        meshes.append((kept, np.searchsorted(kept, rows).astype(np.int32)))
+        to_kept = np.searchsorted(kept, mesh.stands_in)
+        meshes.append(SimplifiedMesh(kept, np.searchsorted(kept, rows).astype(np.int32), to_kept))
     return meshes
 
 
@@ -111,7 +129,9 @@ class _CollapsingMesh:
         self.homogeneous = np.concatenate([vertices, np.ones((len(vertices), 1))], axis=1)
         self.forms = quadrics(vertices, triangles)
         self.mirror = mirror.tolist()
-        self.present = np.ones(len(vertices), dtype=bool)
+        # the vertex onto which each one was collapsed
+        self.stands_in = np.arange(len(vertices))
+        self.num_vertices = len(vertices)
         self.triangles: dict[int, Triangle] = dict(enumerate(map(tuple, triangles.tolist())))
         # the triangles round each vertex
         self.fans: list[set[int]] = [set() for _ in vertices]
@@ -123,9 +143,9 @@ class _CollapsingMesh:
 
     def shrink(self, size: int) -> None:
         """Collapses edges until `size` vertices are left, or until none can be collapsed."""
-        while self.heap and self.present.sum() > size:
+        while self.heap and self.num_vertices > size:
             cost, gone, onto = heapq.heappop(self.heap)
-            if not self.present[gone] or onto not in self.neighbours(gone):
+            if onto not in self.neighbours(gone):
                 continue
             # forms only grow: a collapse that has become dearer since it was queued waits for its turn
             now = self.cost(gone, onto)
@@ -167,7 +187,8 @@ class _CollapsingMesh:
             before += self.collapse(*one)
         for one, other in pair:
             self.forms[other] += self.forms[one]
-            self.present[one] = False
+            self.stands_in[self.stands_in == one] = other
+        self.num_vertices -= len(pair)
         return True
 
     def may_collapse(self, gone: int, onto: int) -> bool:
