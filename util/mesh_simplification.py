@@ -9,9 +9,9 @@ import numpy as np
 from util.errors import InputError
 
 # How much more a move of a border counts than one of the surface.
-BORDER_WEIGHT = 10.0
+BORDER_WEIGHT = 3.0
 # How much a move within the surface counts beside one off it: what spreads the vertices over flat regions.
-SPREAD_WEIGHT = 0.05
+SPREAD_WEIGHT = 0.003
 # A collapse may turn no triangle by more than this, as a cosine.
 LEAST_COSINE = 0.2
 # How much larger than asked for a mesh may be where no more edges can go.
@@ -192,14 +192,20 @@ class _CollapsingMesh:
         return True
 
     def may_collapse(self, gone: int, onto: int) -> bool:
-        """The link condition (Dey and others 1999): the ends of the edge have no common neighbours but those across
-        its triangles, and no edge through the inside joins two borders, nor is a border drawn inwards."""
+        """Whether the mesh stays a manifold with the same borders, and its triangles the right way up.
+
+        The link condition (Dey and others 1999): the ends of the edge have no common neighbours but those across its
+        triangles, and a vertex on a border moves along it. Besides, no other vertex may lose its last triangle.
+        """
         shared = self.fans[gone] & self.fans[onto]
         around = self.neighbours(gone)
         on_border = len(around) > len(self.fans[gone])
         if not shared or (on_border and len(shared) > 1) or len(around & self.neighbours(onto)) != len(shared):
             return False
-        left = np.array([self.triangles[index] for index in self.fans[gone] - shared]).reshape(-1, 3)
+        corners = {corner for index in shared for corner in self.triangles[index]} - {gone}
+        if any(self.fans[corner] <= shared for corner in corners):
+            return False
+        left = np.array([self.triangles[index] for index in self.fans[gone] - shared], dtype=np.int64).reshape(-1, 3)
         before, after = (_normals(self.vertices[rows]) for rows in (left, np.where(left == gone, onto, left)))
         lengths = np.linalg.norm(before, axis=1) * np.linalg.norm(after, axis=1)
         return bool(((before * after).sum(axis=1) > LEAST_COSINE * lengths).all())
