@@ -11,7 +11,7 @@ from util.errors import InputError
 # How much more a move of a border counts than one of the surface.
 BORDER_WEIGHT = 3.0
 # How much a move within the surface counts beside one off it: what spreads the vertices over flat regions.
-SPREAD_WEIGHT = 0.003
+SPREAD_WEIGHT = 0.01
 # A collapse may turn no triangle by more than this, as a cosine.
 LEAST_COSINE = 0.2
 # How much larger than asked for a mesh may be where no more edges can go.
@@ -86,13 +86,15 @@ def unique_edges(triangles: np.ndarray) -> np.ndarray:
 def quadrics(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     """(N, 4, 4) the squared distances that a vertex's new place (x, y, z, 1) is charged for, as quadratic forms.
 
-    From the planes of its triangles and, BORDER_WEIGHT as much, the planes that stand upright on its borders, each by
-    area, and from its old place by SPREAD_WEIGHT.
+    By area, from the planes of its triangles, and from its old place by SPREAD_WEIGHT. By the squared lengths of its
+    border's two edges and BORDER_WEIGHT, from the planes that stand upright on them, and from its old place as much as
+    the border bends there: where lips meet, planes alone would let the corner slide along them.
     """
     crosses = _normals(vertices[triangles])
     areas = np.linalg.norm(crosses, axis=1) / 2
     normals = crosses / np.maximum(2 * areas, 1e-300)[:, None]
     forms = np.zeros((len(vertices), 4, 4))
+    bends, squares = np.zeros((len(vertices), 3)), np.zeros(len(vertices))
     directed = {(start, end) for row in triangles.tolist() for start, end in zip(row, row[1:] + row[:1], strict=True)}
     for corner in range(3):
         here, following = triangles[:, corner], triangles[:, (corner + 1) % 3]
@@ -102,11 +104,15 @@ def quadrics(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
         here, following, normal = here[border], following[border], normals[border]
         sides = vertices[following] - vertices[here]
         lengths = np.linalg.norm(sides, axis=1)
-        upright = np.cross(sides, normal) / np.maximum(lengths, 1e-300)[:, None]
-        form = _plane_forms(upright, vertices[here], BORDER_WEIGHT * lengths**2)
-        np.add.at(forms, here, form)
-        np.add.at(forms, following, form)
-    return forms
+        directions = sides / np.maximum(lengths, 1e-300)[:, None]
+        form = _plane_forms(np.cross(directions, normal), vertices[here], BORDER_WEIGHT * lengths**2)
+        for end, direction in ((here, directions), (following, -directions)):
+            np.add.at(forms, end, form)
+            np.add.at(bends, end, direction)
+            np.add.at(squares, end, lengths**2)
+    # from 0 on a straight border to 4 where it turns back
+    sharpness = (bends**2).sum(axis=1)
+    return forms + _place_forms(vertices, BORDER_WEIGHT * sharpness * squares)
 
 
 def _plane_forms(normals: np.ndarray, points: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -40,7 +40,9 @@ def test_quadrics_are_squared_distances_from_planes_and_places():
     x, y, z = place = np.array([0.3, 0.4, 0.7])
     # its two sides: y = 0 of length 1, and x + y = 1 of squared length 2
     sides = BORDER_WEIGHT * (y**2 + 2 * (x + y - 1) ** 2 / 2)
-    wanted = 0.5 * z**2 + sides + SPREAD_WEIGHT * 0.5 * ((place - vertices[1]) ** 2).sum()
+    # the border turns there from (1, 0) to (-1, 1) / sqrt(2): the squared length of their difference is 2 + sqrt(2)
+    bend = BORDER_WEIGHT * (2 + np.sqrt(2)) * (1 + 2)
+    wanted = 0.5 * z**2 + sides + (SPREAD_WEIGHT * 0.5 + bend) * ((place - vertices[1]) ** 2).sum()
     homogeneous = np.append(place, 1.0)
     assert homogeneous @ form @ homogeneous == pytest.approx(wanted, rel=1e-12)  # float64
     at_home = np.array([1.0, 0, 0, 1])
