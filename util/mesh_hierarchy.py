@@ -60,7 +60,7 @@ def simplified_hierarchy(topology: Topology, vertices: np.ndarray, sizes: Sequen
 
     vertices: (N, 3) metres, as the mean face; the levels start from the mean of it and its mirror image, and each has
     some of the next finer one's vertices. A finer level's vertices lie at the nearest places of the coarser mesh on the
-    triangles round the vertex onto which each was collapsed, so that no upper lip hangs on the lower one.
+    triangles round the vertex onto which each was collapsed, so that an upper lip does not hang on the lower one.
     sizes: about how many vertices the coarser levels have, ascending. Raises InputError where a size is not below the
     next finer level's, or cannot be reached.
     """

@@ -145,7 +145,7 @@ def test_hardly_a_vertex_hangs_on_the_other_lip(name):
         through_air = np.linalg.norm(finest.vertices[rows] - level.vertices[columns], axis=1)
         over_surface = along_edges[rows, level.from_topology.indices[columns]]
         far |= set(rows[over_surface > 2.5 * through_air + 0.006].tolist())
-    # measured: none of the real topology's and a pair of the synthetic one's; with the nearest triangle of all, 8 and 10
+    # measured: none of the real topology's and a pair of the synthetic one's; with the nearest triangle of all 8 and 10
     assert len(far) <= 2
 
 
