@@ -7,6 +7,7 @@ taken meanwhile beside the points themselves. Runs on Linux, which tells it.
 """
 
 import argparse
+import ctypes
 import statistics
 import time
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from scipy.sparse import csr_array
 from torch import nn
 from tqdm import tqdm
 
-from models.graph_layers import GraphConvolution, SparseMatrix, chebyshev_matrix
+from models.graph_layers import GraphConvolution, SparseMatrix, chebyshev_matrix, sparse_product
 from models.mesh_losses import BLOCK_BYTES, chamfer_loss, nearest, nearest_of_all_pairs, sample_surface
 from util.device import choose_device
 from util.mesh import read_obj
@@ -42,8 +43,10 @@ class DenseConvolution(nn.Module):
         self.register_buffer("matrix", torch.tensor(matrix.toarray(), dtype=torch.float32))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        mixed = self.matrix @ self.twin.neighbours(x).flatten(1)
-        return mixed.view(len(x), x.shape[1], -1) + self.twin.own(x)
+        return self.mix(self.twin.neighbours(x)) + self.twin.own(x)
+
+    def mix(self, x: torch.Tensor) -> torch.Tensor:
+        return (self.matrix @ x.flatten(1)).view_as(x)
 
 
 def there_and_back(layer: nn.Module, x: torch.Tensor) -> torch.Tensor:
@@ -84,16 +87,20 @@ def peak_bytes(way: Callable[[], object], device: torch.device) -> int:
         before = torch.cuda.memory_allocated(device)
         way()
         return torch.cuda.max_memory_allocated(device) - before
+    ctypes.CDLL(None).malloc_trim(0)  # hands back what is free, so that taking it again is seen
     Path("/proc/self/clear_refs").write_text("5")  # forgets the most that were
     before = resident("VmRSS")
     way()
     return resident("VmHWM") - before
 
 
-def show(title: str, seconds: dict[str, float], reference: str) -> None:
+def show(title: str, ways: Ways, rounds: int, device: torch.device) -> None:
+    """Measures the ways and prints them beside the first."""
+    seconds = seconds_of(ways, rounds, device, title)
+    first = next(iter(seconds.values()))
     print(title)
     for name, value in seconds.items():
-        print(f"  {name:<28}{1000 * value:10.1f} ms{seconds[reference] / value:8.1f} times as fast")
+        print(f"  {name:<28}{1000 * value:10.1f} ms{first / value:8.1f} times as fast")
 
 
 def bench_convolutions(matrix: csr_array, options: argparse.Namespace, device: torch.device) -> None:
@@ -104,8 +111,10 @@ def bench_convolutions(matrix: csr_array, options: argparse.Namespace, device: t
         torch.testing.assert_close(there_and_back(sparse, x), there_and_back(dense, x), rtol=1e-2, atol=1e-2)
         layers = {"dense": dense, "sparse": sparse}
         ways = {name: partial(there_and_back, layer, x) for name, layer in layers.items()}
-        title = f"graph convolution, {width} channels, forward and back"
-        show(title, seconds_of(ways, options.rounds, device, title), "dense")
+        show(f"graph convolution, {width} channels, forward and back", ways, options.rounds, device)
+        plain = x.detach()
+        products = {"dense": partial(dense.mix, plain), "sparse": partial(sparse_product, sparse.matrix, plain)}
+        show(f"the product with the matrix alone, {width} channels", products, options.rounds, device)
 
 
 def all_pairs(points: torch.Tensor, truth: torch.Tensor, room: int) -> None:
