@@ -39,7 +39,7 @@ from util.loader import in_order
 from util.metrics import MILLIMETRES, summarise
 from util.pictures import error_map, label, mosaic, overlay_mesh, save_picture
 from util.predictions import predict_all
-from util.report import format_table, write_image_metrics, write_json
+from util.report import SURFACE_TABLE, format_table, write_image_metrics, write_json
 from util.run_log import read_metrics
 
 MOSAIC_SIDE = 5
@@ -162,7 +162,8 @@ def score(
         return
     evaluation, run, dataset = evaluations[0], first.run, first.dataset
     titles = [candidate.title for candidate in (*candidates, *references)]
-    rows = {title: summarise(each.metrics) for title, each in zip(titles, evaluations, strict=True)}
+    actions = [sample.action for sample in dataset.samples]
+    rows = {title: summarise(each.metrics, actions) for title, each in zip(titles, evaluations, strict=True)}
     content = {
         "run": options.name,
         "checkpoint": f"{options.epoch}.pt, epoch {run.state['epoch']}",
@@ -180,6 +181,8 @@ def score(
     print(f"pictures: {folder / 'cases.jpg'}, {folder / 'error_map.jpg'}")
     print(f"{len(dataset)} validation images of {num_subjects(dataset)} subjects, lower is better:")
     print(format_table(rows))
+    print("without correspondence, in Pixel2Mesh's scale: CD x 1000, F1 in %; w.: weighted by the actions' images:")
+    print(format_table(rows, SURFACE_TABLE, decimals=3))
     cases = gallery_cases(candidates, evaluation.metrics["score"], options, device)
     size = write_report(folder / "index.html", report_of(options, candidates, references, evaluations, cases))
     print(f"page: {folder / 'index.html'}, {size / 1e6:.1f} MB, to be opened in a browser")
@@ -198,9 +201,8 @@ def evaluate(candidate: Candidate, options: argparse.Namespace, device: torch.de
     """The evaluation on the first rank, None on the others."""
     run, loading = candidate.run, (options.batch_size, options.num_workers)
     world = (run.topology.keypoints, run.projection, run.image_size)
-    share = score_share(
-        candidate.model, candidate.dataset, device, *loading, *world, candidate.title, team, surface=True
-    )
+    triangles = run.topology.triangles
+    share = score_share(candidate.model, candidate.dataset, device, *loading, *world, candidate.title, team, triangles)
     return evaluation_of(share, team)
 
 

@@ -98,7 +98,7 @@ class GraphConvolution(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         # The weights first: where they narrow, as in the first layer and the last, the sparse product is small, and the
         # way back needs x alone.
-        return sparse_product(self.matrix, self.neighbours(x)) + self.own(x)
+        return self.own(x).add_(sparse_product(self.matrix, self.neighbours(x)))
 
 
 class ResidualPair(nn.Module):
@@ -110,8 +110,8 @@ class ResidualPair(nn.Module):
         self.second = GraphConvolution(matrix, width, width)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        inner = functional.relu(self.first(x))
-        return 0.5 * (x + functional.relu(self.second(inner)))
+        inner = functional.relu_(self.first(x))
+        return 0.5 * (x + functional.relu_(self.second(inner)))
 
 
 class GraphBlock(nn.Module):
@@ -128,7 +128,7 @@ class GraphBlock(nn.Module):
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """x: (n, B, channels). Returns values (n, B, outputs) and the features they are of, (n, B, hidden)."""
-        features = self.pairs(functional.relu(self.entry(x)))
+        features = self.pairs(functional.relu_(self.entry(x)))
         return self.exit(features), features
 
 

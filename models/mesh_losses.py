@@ -14,7 +14,7 @@ from torch.nn import functional
 from models.graph_layers import SparseMatrix, sparse_product
 
 # What the distances of a block of points may take, bytes; one row of points at least is taken, whatever it takes.
-BLOCK_BYTES = 1 << 28
+BLOCK_BYTES = 1 << 26
 
 
 def nearest(points: torch.Tensor, others: torch.Tensor) -> torch.Tensor:

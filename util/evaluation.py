@@ -11,6 +11,7 @@ from tqdm import tqdm
 from util.distributed import ALONE, Team
 from util.landmark_metrics import landmark_figures
 from util.loader import Batch, Indices, load_batches
+from util.mesh_quality import flipped_percent
 from util.metrics import MILLIMETRES, chamfer_f1, image_metrics
 
 
@@ -92,11 +93,12 @@ def score_share(
     image_size: tuple[int, int],
     title: str = "evaluate",
     team: Team = ALONE,
-    surface: bool = False,
+    triangles: np.ndarray | None = None,
 ) -> Scored:
     """The losses and figures of a model on this rank's share of a labelled data set, which `evaluation_of` puts
-    together: those of util.metrics.image_metrics and util.landmark_metrics.landmark_figures, and with `surface` those
-    of util.metrics.chamfer_f1, which cost several times as much as all others."""
+    together: those of util.metrics.image_metrics and util.landmark_metrics.landmark_figures, and with the meshes'
+    triangles (F, 3) those of the surface: util.metrics.chamfer_f1, which cost several times as much as all others, and
+    the flipped triangles of util.mesh_quality."""
     batches = dataset.in_order(batch_size)
     indices, losses, metrics, vertex_errors = [], [], [], np.zeros(())
     for batch, outputs, verts, R_t in predict(model, dataset, batches, device, num_workers, title, team):
@@ -106,8 +108,9 @@ def score_share(
         true_verts, true_R_t = batch["verts"].cpu().numpy(), batch["R_t"].cpu().numpy()
         figures = image_metrics(verts, R_t, true_verts, true_R_t, keypoints, projection, image_size)
         figures |= landmark_figures(verts, true_verts, keypoints)
-        if surface:
+        if triangles is not None:
             figures |= chamfer_f1(verts, true_verts)
+            figures["flipped_percent"] = flipped_percent(verts, true_verts, triangles)
         metrics.append(figures)
         distances = MILLIMETRES * np.linalg.norm(verts.astype(np.float64) - true_verts, axis=2)
         vertex_errors = vertex_errors + distances.sum(axis=0) / len(dataset)

@@ -13,7 +13,7 @@ from scipy.sparse import csr_array, eye_array, vstack
 
 from util.errors import InputError
 from util.mesh import Topology
-from util.mesh_simplification import simplify, unique_edges
+from util.mesh_simplification import SimplifiedMesh, simplify, unique_edges
 from util.surface import Surface
 from util.uv import close_holes, outline_and_holes, uv_layout
 
@@ -59,7 +59,8 @@ def simplified_hierarchy(topology: Topology, vertices: np.ndarray, sizes: Sequen
     """Levels of the data root's own mesh: simplified ones (`simplify` says how), then the topology itself.
 
     vertices: (N, 3) metres, as the mean face; the levels start from the mean of it and its mirror image, and each has
-    some of the next finer one's vertices. A finer level's vertices lie at the nearest places of the coarser mesh.
+    some of the next finer one's vertices. A finer level's vertices lie at the nearest places of the coarser mesh on the
+    triangles round the vertex onto which each was collapsed, so that an upper lip does not hang on the lower one.
     sizes: about how many vertices the coarser levels have, ascending. Raises InputError where a size is not below the
     next finer level's, or cannot be reached.
     """
@@ -70,20 +71,24 @@ def simplified_hierarchy(topology: Topology, vertices: np.ndarray, sizes: Sequen
     mirror = topology.mirror
     symmetric = (vertices + vertices[mirror] * [-1.0, 1.0, 1.0]) / 2
     meshes = simplify(symmetric, topology.triangles, mirror, sizes[::-1])[::-1]
-    meshes.append((np.arange(topology.num_vertices), topology.triangles))
-    mirrors = [np.searchsorted(kept, mirror[kept]) for kept, _ in meshes]
-    down = [_selection(np.searchsorted(fine, coarse), len(fine)) for (coarse, _), (fine, _) in pairwise(meshes)]
-    up = []
-    for k, ((coarse, triangles), (fine, _)) in enumerate(pairwise(meshes)):
-        matrix = _weights_on(symmetric[coarse], triangles, symmetric[fine])
+    everything = np.arange(topology.num_vertices)
+    meshes.append(SimplifiedMesh(everything, topology.triangles, everything))
+    mirrors = [np.searchsorted(mesh.kept, mirror[mesh.kept]) for mesh in meshes]
+    down, up = [], []
+    for k, (coarse, fine) in enumerate(pairwise(meshes)):
+        down.append(_selection(np.searchsorted(fine.kept, coarse.kept), len(fine.kept)))
+        surface = Surface(symmetric[coarse.kept], coarse.triangles)
+        places, found = _closest_round(surface, coarse, symmetric[fine.kept], coarse.stands_in[fine.kept])
+        matrix = _weights(symmetric[coarse.kept], coarse.triangles[found], places)
         up.append(_symmetric(matrix, mirrors[k + 1], mirrors[k]))
     levels, to_topology = [], eye_array(topology.num_vertices, format="csr")
     for k in range(len(meshes))[::-1]:
-        kept, triangles = meshes[k]
+        kept, triangles = meshes[k].kept, meshes[k].triangles
         to_topology = to_topology @ up[k] if k < len(up) else to_topology
         selection = _selection(kept, topology.num_vertices)
-        edges = unique_edges(triangles)
-        levels.insert(0, MeshLevel(symmetric[kept], triangles, edges, mirrors[k], selection, to_topology))
+        levels.insert(
+            0, MeshLevel(symmetric[kept], triangles, unique_edges(triangles), mirrors[k], selection, to_topology)
+        )
     return MeshHierarchy(levels, up, down, [None] * len(up))
 
 
@@ -146,20 +151,38 @@ def _symmetric(matrix: csr_array, row_mirror: np.ndarray, column_mirror: np.ndar
     return ((matrix + matrix[row_mirror][:, column_mirror]) / 2).tocsr()
 
 
+def _closest_round(
+    surface: Surface, mesh: SimplifiedMesh, points: np.ndarray, middles: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `Surface.closest`, out of the triangles round a vertex of the mesh for each of points (P, 3): middles (P,)."""
+    round_vertex = csr_array(
+        (np.ones(mesh.triangles.size), (mesh.triangles.ravel(), np.repeat(np.arange(len(mesh.triangles)), 3)))
+    )[middles]
+    owners, triangles = np.repeat(np.arange(len(points)), np.diff(round_vertex.indptr)), round_vertex.indices
+    places = surface.place_on(triangles, points[owners])
+    order = np.lexsort((np.linalg.norm(places - points[owners], axis=1), owners))
+    nearest = order[np.unique(owners[order], return_index=True)[1]]
+    return places[nearest], triangles[nearest]
+
+
 def _weights_on(vertices: np.ndarray, triangles: np.ndarray, points: np.ndarray) -> csr_array:
     """(P, n) the place of a mesh (n, 3) that is nearest to each of points (P, 3), as barycentric weights."""
     places, found = Surface(vertices, triangles).closest(points)
-    rows = triangles[found]
+    return _weights(vertices, triangles[found], places)
+
+
+def _weights(vertices: np.ndarray, rows: np.ndarray, places: np.ndarray) -> csr_array:
+    """(P, n) places (P, 3), each on one triangle (P, 3) of vertices (n, 3), as barycentric weights."""
     corners = vertices[rows]
     sides = (corners[:, 1:] - corners[:, :1]).transpose(0, 2, 1)
     # the pseudo-inverse, as triangles may have no area
     shares = np.einsum("pkc,pc->pk", np.linalg.pinv(sides), places - corners[:, 0])
     weights = np.concatenate([1 - shares.sum(axis=1, keepdims=True), shares], axis=1).clip(0)
-    # what rounding leaves of a corner that the point is not at
+    # what rounding leaves of a corner that the place is not at
     weights[weights < 1e-12] = 0
     weights /= weights.sum(axis=1, keepdims=True)
-    owners = np.repeat(np.arange(len(points)), 3)
-    matrix = csr_array((weights.ravel(), (owners, rows.ravel())), (len(points), len(vertices)))
+    owners = np.repeat(np.arange(len(places)), 3)
+    matrix = csr_array((weights.ravel(), (owners, rows.ravel())), (len(places), len(vertices)))
     matrix.eliminate_zeros()
     return matrix
 

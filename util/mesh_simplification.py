@@ -2,15 +2,16 @@
 
 import heapq
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from util.errors import InputError
 
 # How much more a move of a border counts than one of the surface.
-BORDER_WEIGHT = 10.0
+BORDER_WEIGHT = 3.0
 # How much a move within the surface counts beside one off it: what spreads the vertices over flat regions.
-SPREAD_WEIGHT = 0.05
+SPREAD_WEIGHT = 0.01
 # A collapse may turn no triangle by more than this, as a cosine.
 LEAST_COSINE = 0.2
 # How much larger than asked for a mesh may be where no more edges can go.
@@ -19,28 +20,45 @@ SLACK = 1.2
 Triangle = tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class SimplifiedMesh:
+    """A mesh of n of another's N vertices.
+
+    kept: (n,) their indices, ascending; triangles: (F, 3) int32, of these n; stands_in: (N,) of these n, the one onto
+    which each vertex was collapsed, itself where it is kept
+    """
+
+    kept: np.ndarray
+    triangles: np.ndarray
+    stands_in: np.ndarray
+
+
 def simplify(
     vertices: np.ndarray, triangles: np.ndarray, mirror: np.ndarray, sizes: Sequence[int]
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Meshes of some of the vertices each, from fine to coarse: (n,) their indices in ascending order, and (f, 3) int32
-    triangles of these n.
+) -> list[SimplifiedMesh]:
+    """Meshes of some of the vertices each, from fine to coarse.
 
     Quadric edge collapse (Garland and Heckbert 1997) onto one of the edge's ends, with its mirror edge at once, the
     cheapest first. Manifolds stay manifolds with the same borders, and no triangle is turned over.
 
     vertices: (N, 3) mirror-symmetric; triangles: (F, 3), a manifold; mirror: (N,); sizes: descending, below N. A mesh
     has as many vertices as asked for or one less, as two go at once. Raises InputError where the mesh is not
-    mirror-symmetric or cannot be made so small; up to a fifth larger passes.
+    mirror-symmetric, a vertex is in no triangle, or it cannot be made so small; up to a fifth larger passes.
     """
+    loose = np.setdiff1d(np.arange(len(vertices)), triangles)
+    if len(loose):
+        raise InputError(f"mesh of {len(vertices)} vertices: wanted each in a triangle, got {len(loose)} in none")
     mesh = _CollapsingMesh(vertices, symmetric_triangles(vertices, triangles, mirror), mirror)
     meshes = []
     for size in sizes:
         mesh.shrink(size)
-        kept = np.flatnonzero(mesh.present)
-        if len(kept) > SLACK * size:
-            raise InputError(f"mesh of {len(vertices)} vertices: wanted to leave {size}, no less than {len(kept)} can")
+        kept = np.unique(mesh.stands_in)
+        finer = len(meshes[-1].kept) if meshes else len(vertices)
+        if len(kept) > SLACK * size or len(kept) == finer:
+            raise InputError(f"mesh of {finer} vertices: wanted {size} of them, its edges collapse to {len(kept)}")
         rows = np.array([mesh.triangles[index] for index in sorted(mesh.triangles)])
-        meshes.append((kept, np.searchsorted(kept, rows).astype(np.int32)))
+        to_kept = np.searchsorted(kept, mesh.stands_in)
+        meshes.append(SimplifiedMesh(kept, np.searchsorted(kept, rows).astype(np.int32), to_kept))
     return meshes
 
 
@@ -68,13 +86,15 @@ def unique_edges(triangles: np.ndarray) -> np.ndarray:
 def quadrics(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     """(N, 4, 4) the squared distances that a vertex's new place (x, y, z, 1) is charged for, as quadratic forms.
 
-    From the planes of its triangles and, BORDER_WEIGHT as much, the planes that stand upright on its borders, each by
-    area, and from its old place by SPREAD_WEIGHT.
+    By area, from the planes of its triangles, and from its old place by SPREAD_WEIGHT. By the squared lengths of its
+    border's two edges and BORDER_WEIGHT, from the planes that stand upright on them, and from its old place as much as
+    the border bends there: where lips meet, planes alone would let the corner slide along them.
     """
     crosses = _normals(vertices[triangles])
     areas = np.linalg.norm(crosses, axis=1) / 2
     normals = crosses / np.maximum(2 * areas, 1e-300)[:, None]
     forms = np.zeros((len(vertices), 4, 4))
+    bends, squares = np.zeros((len(vertices), 3)), np.zeros(len(vertices))
     directed = {(start, end) for row in triangles.tolist() for start, end in zip(row, row[1:] + row[:1], strict=True)}
     for corner in range(3):
         here, following = triangles[:, corner], triangles[:, (corner + 1) % 3]
@@ -84,11 +104,15 @@ def quadrics(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
         here, following, normal = here[border], following[border], normals[border]
         sides = vertices[following] - vertices[here]
         lengths = np.linalg.norm(sides, axis=1)
-        upright = np.cross(sides, normal) / np.maximum(lengths, 1e-300)[:, None]
-        form = _plane_forms(upright, vertices[here], BORDER_WEIGHT * lengths**2)
-        np.add.at(forms, here, form)
-        np.add.at(forms, following, form)
-    return forms
+        directions = sides / np.maximum(lengths, 1e-300)[:, None]
+        form = _plane_forms(np.cross(directions, normal), vertices[here], BORDER_WEIGHT * lengths**2)
+        for end, direction in ((here, directions), (following, -directions)):
+            np.add.at(forms, end, form)
+            np.add.at(bends, end, direction)
+            np.add.at(squares, end, lengths**2)
+    # from 0 on a straight border to 4 where it turns back
+    sharpness = (bends**2).sum(axis=1)
+    return forms + _place_forms(vertices, BORDER_WEIGHT * sharpness * squares)
 
 
 def _plane_forms(normals: np.ndarray, points: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -111,7 +135,9 @@ class _CollapsingMesh:
         self.homogeneous = np.concatenate([vertices, np.ones((len(vertices), 1))], axis=1)
         self.forms = quadrics(vertices, triangles)
         self.mirror = mirror.tolist()
-        self.present = np.ones(len(vertices), dtype=bool)
+        # the vertex onto which each one was collapsed
+        self.stands_in = np.arange(len(vertices))
+        self.num_vertices = len(vertices)
         self.triangles: dict[int, Triangle] = dict(enumerate(map(tuple, triangles.tolist())))
         # the triangles round each vertex
         self.fans: list[set[int]] = [set() for _ in vertices]
@@ -123,9 +149,9 @@ class _CollapsingMesh:
 
     def shrink(self, size: int) -> None:
         """Collapses edges until `size` vertices are left, or until none can be collapsed."""
-        while self.heap and self.present.sum() > size:
+        while self.heap and self.num_vertices > size:
             cost, gone, onto = heapq.heappop(self.heap)
-            if not self.present[gone] or onto not in self.neighbours(gone):
+            if onto not in self.neighbours(gone):
                 continue
             # forms only grow: a collapse that has become dearer since it was queued waits for its turn
             now = self.cost(gone, onto)
@@ -167,18 +193,25 @@ class _CollapsingMesh:
             before += self.collapse(*one)
         for one, other in pair:
             self.forms[other] += self.forms[one]
-            self.present[one] = False
+            self.stands_in[self.stands_in == one] = other
+        self.num_vertices -= len(pair)
         return True
 
     def may_collapse(self, gone: int, onto: int) -> bool:
-        """The link condition (Dey and others 1999): the ends of the edge have no common neighbours but those across
-        its triangles, and no edge through the inside joins two borders, nor is a border drawn inwards."""
+        """Whether the mesh stays a manifold with the same borders, and its triangles the right way up.
+
+        The link condition (Dey and others 1999): the ends of the edge have no common neighbours but those across its
+        triangles, and a vertex on a border moves along it. Besides, no other vertex may lose its last triangle.
+        """
         shared = self.fans[gone] & self.fans[onto]
         around = self.neighbours(gone)
         on_border = len(around) > len(self.fans[gone])
         if not shared or (on_border and len(shared) > 1) or len(around & self.neighbours(onto)) != len(shared):
             return False
-        left = np.array([self.triangles[index] for index in self.fans[gone] - shared]).reshape(-1, 3)
+        corners = {corner for index in shared for corner in self.triangles[index]} - {gone}
+        if any(self.fans[corner] <= shared for corner in corners):
+            return False
+        left = np.array([self.triangles[index] for index in self.fans[gone] - shared], dtype=np.int64).reshape(-1, 3)
         before, after = (_normals(self.vertices[rows]) for rows in (left, np.where(left == gone, onto, left)))
         lengths = np.linalg.norm(before, axis=1) * np.linalg.norm(after, axis=1)
         return bool(((before * after).sum(axis=1) > LEAST_COSINE * lengths).all())

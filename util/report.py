@@ -21,6 +21,15 @@ TABLE = {
     "tz mm": "tz_error_mm",
     "NME %": "nme68_percent",
 }
+# The same of what Pixel2Mesh's tables show: means over the facial actions, then those weighted by their images.
+SURFACE_TABLE = {
+    "CD": "chamfer_p2m_group_mean",
+    "F1 tau": "f1_tau_percent_group_mean",
+    "F1 2tau": "f1_2tau_percent_group_mean",
+    "w. CD": "chamfer_p2m",
+    "w. F1 tau": "f1_tau_percent",
+    "w. F1 2tau": "f1_2tau_percent",
+}
 
 
 class Measure(NamedTuple):
@@ -42,6 +51,10 @@ MEASURES = {
     "chamfer_mm2": Measure("Chamfer distance", "mm²"),
     "f1_1mm_percent": Measure("F1 at 1 mm", "%", higher_is_better=True),
     "f1_2mm_percent": Measure("F1 at 2 mm", "%", higher_is_better=True),
+    "chamfer_p2m": Measure("Chamfer distance in Pixel2Mesh's scale", "× 10⁻³"),
+    "f1_tau_percent": Measure("F1 at Pixel2Mesh's tau", "%", higher_is_better=True),
+    "f1_2tau_percent": Measure("F1 at Pixel2Mesh's 2 tau", "%", higher_is_better=True),
+    "flipped_percent": Measure("Flipped triangles", "%"),
     "add_mm": Measure("ADD, true mesh by both poses", "mm"),
     "pitch_error_deg": Measure("Pitch error", "degrees"),
     "yaw_error_deg": Measure("Yaw error", "degrees"),
@@ -65,12 +78,12 @@ def measure(name: str) -> Measure:
     return MEASURES.get(name, Measure(name))
 
 
-def format_table(rows: dict[str, dict[str, float]]) -> str:
-    """One line a row name, the figures of TABLE in columns."""
+def format_table(rows: dict[str, dict[str, float]], columns: dict[str, str] = TABLE, decimals: int = 2) -> str:
+    """One line a row name, the figures of a table such as TABLE in columns."""
     width = max(len(name) for name in rows)
-    lines = [" " * width + "".join(f"{column:>11}" for column in TABLE)]
+    lines = [" " * width + "".join(f"{column:>11}" for column in columns)]
     for name, figures in rows.items():
-        lines.append(f"{name:<{width}}" + "".join(f"{figures[key]:11.2f}" for key in TABLE.values()))
+        lines.append(f"{name:<{width}}" + "".join(f"{figures[key]:11.{decimals}f}" for key in columns.values()))
     return "\n".join(lines)
 
 

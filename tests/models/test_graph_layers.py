@@ -21,6 +21,11 @@ OCTAHEDRON = np.array([[a, b] for a in range(6) for b in range(a + 1, 6) if a + 
 ROUNDING = {"rtol": 1e-5, "atol": 1e-5}
 
 
+@pytest.fixture(autouse=True)
+def seeded():
+    torch.manual_seed(0)
+
+
 def sparse(rows, columns, seed=0):
     """A matrix of which a fifth is filled, with an empty row."""
     matrix = random_array((rows, columns), density=0.2, rng=np.random.default_rng(seed)).toarray()
@@ -42,7 +47,7 @@ def test_product_equals_the_dense_one():
 
 def test_product_gradients():
     matrix = SparseMatrix(sparse(6, 8)).double()
-    x = torch.randn(8, 2, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    x = torch.randn(8, 2, 3, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x: sparse_product(matrix, x), x)
     assert torch.autograd.gradgradcheck(lambda x: sparse_product(matrix, x).square(), x)
 
@@ -107,7 +112,6 @@ def test_every_weight_learns():
 
 def test_block_under_autocast():
     """Weights, biases and entries of some 8 bits: results of about one are off by about one percent."""
-    torch.manual_seed(0)
     block = GraphBlock(SparseMatrix(chebyshev_matrix(OCTAHEDRON, 6)), channels=5, hidden=8, num_residual=2)
     x = torch.randn(6, 3, 5)
     with torch.autocast("cpu", dtype=torch.bfloat16):

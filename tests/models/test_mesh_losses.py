@@ -123,9 +123,11 @@ def test_normal_loss_by_hand():
     points = torch.tensor([[[0.0, 0, 0], [3.0, 0, 4], [0.0, 5, 0]]])
     normals = torch.tensor([[[0.0, 2, 0], [0.0, 0, -1]]])
     indices = torch.tensor([[1, 1, 0]])
-    edges = torch.tensor([[0, 1], [0, 2], [2, 0]])
-    # (0.6, 0, 0.8) and z: 0.8; y and z: 0; y and y, the normal of the other end: 1
-    assert normal_loss(points, edges, normals, indices).item() == pytest.approx((0.8 + 0 + 1) / 3)
+    edges = torch.tensor([[0, 1], [2, 0]])
+    # (0.6, 0, 0.8) and z: 0.8; y and y, the normal at the first end: 1
+    assert normal_loss(points, edges, normals, indices).item() == pytest.approx((0.8 + 1) / 2)
+    # y and z, the same edge from its other end: 0
+    assert normal_loss(points, edges.flip(1)[1:], normals, indices).item() == 0
 
 
 def test_edges_of_the_published_list():

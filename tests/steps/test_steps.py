@@ -185,6 +185,11 @@ def test_evaluation_and_submission(trained, tmp_path, run_script, data_root):
     content = json.loads((tmp_path / "output/tiny/metrics.json").read_text())
     rows = list(csv.DictReader(open_text(tmp_path / "output/tiny/metrics.csv")))
     assert float(rows[0]["chamfer_mm2"]) > 0
+    assert 0 <= float(rows[0]["flipped_percent"]) <= 100
+    actions = {row["facial_action"] for row in rows}
+    means = [np.mean([float(row["chamfer_p2m"]) for row in rows if row["facial_action"] == each]) for each in actions]
+    assert content["metrics"]["chamfer_p2m_group_mean"] == pytest.approx(np.mean(means), rel=1e-5)
+    assert f"{np.mean(means):.3f}" in text
     assert len(rows) == content["images"] == 4
     assert content["metrics"]["score"] == pytest.approx(np.mean([float(row["score"]) for row in rows]), rel=1e-5)
     assert set(content["references"]) == {"the same, untrained", "mean face at mean pose"}

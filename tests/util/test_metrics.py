@@ -134,7 +134,38 @@ def test_chamfer_and_f1_by_hand():
     assert figures["chamfer_mm2"][0] == pytest.approx(1.5**2 + (1.5**2 + 8.5**2) / 2)
     assert figures["f1_1mm_percent"][0] == 0
     assert figures["f1_2mm_percent"][0] == pytest.approx(100 * 2 * 1 * 0.5 / 1.5)  # precision 1, recall 1/2
-    assert list(chamfer_f1(points, true, [2.5])) == ["chamfer_mm2", "f1_2.5mm_percent"]
+    assert list(chamfer_f1(points, true, [2.5]))[:2] == ["chamfer_mm2", "f1_2.5mm_percent"]
+    # the true box has a diagonal of 10 mm, which is 0.57 in Pixel2Mesh's scale; 1.5 mm is there 0.0855
+    assert figures["chamfer_p2m"][0] == pytest.approx(1000 * 0.057**2 * figures["chamfer_mm2"][0])
+    assert figures["f1_tau_percent"][0] == figures["f1_2tau_percent"][0] == 0
+
+
+@pytest.mark.parametrize(("offset", "tau", "two_tau"), [(0.0099, 100, 100), (0.0101, 0, 100), (0.0142, 0, 0)])
+def test_thresholds_of_pixel2mesh_are_squares(offset, tau, two_tau):
+    """Two far points of a box whose diagonal is 0.57, so in its scale: off by 0.01 and by the root of 2 as much."""
+    true = np.array([[[0.0, 0, 0], [0.57, 0, 0]]])
+    figures = chamfer_f1(true + [0, offset, 0], true)
+    assert figures["f1_tau_percent"].tolist() == [tau]
+    assert figures["f1_2tau_percent"].tolist() == [two_tau]
+    small = chamfer_f1(0.4 * (true + [0, offset, 0]), 0.4 * true)  # whatever the size of the face
+    for name in ("chamfer_p2m", "f1_tau_percent", "f1_2tau_percent"):
+        np.testing.assert_allclose(small[name], figures[name], rtol=1e-9)  # float64 rounding
+
+
+def test_figures_in_the_scale_of_pixel2mesh_against_all_pairs():
+    random = np.random.default_rng(1)
+    points, true = random.normal(0, 0.05, (2, 900, 3)), random.normal(0, 0.05, (2, 700, 3))
+    figures = chamfer_f1(points, true)
+    for image in range(2):
+        box = true[image].max(axis=0) - true[image].min(axis=0)
+        scale = 0.57 / np.sqrt((box**2).sum())
+        squares = ((scale * (points[image, :, None] - true[image])) ** 2).sum(-1)
+        near, true_near = squares.min(axis=1), squares.min(axis=0)
+        assert figures["chamfer_p2m"][image] == pytest.approx(1000 * (near.mean() + true_near.mean()))
+        for name, tau in (("f1_tau_percent", 1e-4), ("f1_2tau_percent", 2e-4)):
+            precision, recall = (near < tau).mean(), (true_near < tau).mean()
+            assert 0 < recall < 1
+            assert figures[name][image] == pytest.approx(200 * precision * recall / (precision + recall))
 
 
 def test_chamfer_and_f1_against_all_pairs():
@@ -179,3 +210,13 @@ def test_summary_means_and_medians():
     summary = summarise(metrics)
     assert summary["score"] == 4
     assert summary["score_median"] == 2
+
+
+def test_summary_counts_each_group_once():
+    ones = dict.fromkeys(("score", "vertex_error_mm", "rotation_error_deg", "f1_tau_percent", "f1_2tau_percent"))
+    metrics = {name: np.ones(4) for name in ones} | {"chamfer_p2m": np.array([1.0, 2, 9, 3])}
+    summary = summarise(metrics, ["smile", "smile", "neutral", "smile"])
+    assert summary["chamfer_p2m"] == 15 / 4
+    assert summary["chamfer_p2m_group_mean"] == (2 + 9) / 2
+    assert summary["f1_tau_percent_group_mean"] == 1
+    assert "chamfer_p2m_group_mean" not in summarise(metrics)
