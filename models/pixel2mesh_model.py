@@ -123,10 +123,18 @@ SANE_SPREAD = (0.5, 2.0)
 class Stage(nn.Module):
     """A level of the hierarchy, with the block that deforms it. Coordinates are (n, B, 3) decimetres, vertices first.
 
-    start: (n, 3), its vertices before all blocks.
+    start: (n, 3), its vertices before all blocks; links: (L, 2) pairs of vertices, which losses take for edges.
     """
 
-    def __init__(self, hierarchy: MeshHierarchy, place: int, topology: Topology, block: nn.Module, learned: bool):
+    def __init__(
+        self,
+        hierarchy: MeshHierarchy,
+        place: int,
+        topology: Topology,
+        block: GraphBlock,
+        links: np.ndarray,
+        learned_unpooling: bool,
+    ):
         super().__init__()
         level, self.block = hierarchy.levels[place], block
         self.triangles = level.triangles
@@ -134,13 +142,13 @@ class Stage(nn.Module):
         self.keypoints, self.truth = SparseMatrix(seen), SparseMatrix(level.from_topology)
         self.laplacian = SparseMatrix(laplacian_matrix(level.edges, len(vertices)))
         nearness = -(torch.cdist(vertices, torch.from_numpy(seen @ level.vertices)) ** 2) / (2 * POINT_REACH**2)
+        self.register_buffer("links", torch.from_numpy(links), persistent=False)
         constants = {"start": vertices * DECIMETRES, "reach": nearness.softmax(dim=1)}
         for name, tensor in constants.items():
             self.register_buffer(name, tensor.float(), persistent=False)
-        self.register_buffer("edges", torch.from_numpy(level.edges), persistent=False)
         self.up = SparseMatrix(hierarchy.up[place - 1]) if place else None
         self.positions = None
-        if learned and place:
+        if learned_unpooling and place:
             middles = torch.from_numpy(hierarchy.middles[place - 1])
             self.register_buffer("middles", middles, persistent=False)
             self.positions = nn.Parameter(torch.full((len(middles), 1, 1), 0.5))
@@ -208,15 +216,19 @@ class Pixel2MeshModel(BaseModel):
         self.squeezes = nn.ModuleList(nn.Conv2d(count, pooled_channels, 1) for count in channels if pooled_channels)
         hierarchy = make_hierarchy(template, topology, statistics.verts_mean.astype(np.float64), num_blocks)
         # coordinates, what the key points tell, the pose
-        read = (pooled_channels * len(channels) if pooled_channels else sum(channels)) + 3 + 3 + 6
+        numbers = (pooled_channels * len(channels) if pooled_channels else sum(channels)) + 3 + 3 + 6
+        read = numbers
         self.stages = nn.ModuleList()
         for place, level in enumerate(hierarchy.levels):
-            matrix = SparseMatrix(chebyshev_matrix(level.edges, len(level.vertices)))
-            block = GraphBlock(matrix, read + (hidden_channels if place else 0), hidden_channels, residual_layers)
+            matrix = chebyshev_matrix(level.edges, len(level.vertices))
+            block = GraphBlock(SparseMatrix(matrix), read, hidden_channels, residual_layers)
+            read = numbers + hidden_channels  # and what the block before has made of them
             if offsets:  # the template as it is, until they learn
                 for layer in (block.exit.neighbours, block.exit.own):
                     nn.init.zeros_(layer.weight)
-            self.stages.append(Stage(hierarchy, place, topology, block, learned_unpooling))
+            # what the published losses take for edges: both ways, and each vertex with itself
+            links = np.stack(matrix.nonzero(), axis=1).astype(np.int64)
+            self.stages.append(Stage(hierarchy, place, topology, block, links, learned_unpooling))
         self.last = SparseMatrix(hierarchy.levels[-1].to_topology)
 
     @classmethod
@@ -384,8 +396,8 @@ class Pixel2MeshModel(BaseModel):
             factor = 1.0 if number else FIRST_BLOCK
             chamfer, nearest = chamfer_loss(after, points, REVERSE)
             losses["chamfer"] = losses["chamfer"] + chamfer
-            losses["normal"] = losses["normal"] + normal_loss(after, stage.edges, normals, nearest)
-            losses["edge"] = losses["edge"] + edge_loss(after, stage.edges)
+            losses["normal"] = losses["normal"] + normal_loss(after, stage.links, normals, nearest)
+            losses["edge"] = losses["edge"] + edge_loss(after, stage.links)
             losses["laplacian"] = losses["laplacian"] + factor * laplacian_loss(before, after, stage.laplacian)
             if number:  # the first block has far to go
                 losses["move"] = losses["move"] + move_loss(before, after)

@@ -194,7 +194,7 @@ def test_unpooling_is_learned_along_the_edges(batch):
         fine.positions.fill_(1.5)  # beyond the end: at the end
     count = len(coarse.start)
     assert torch.equal(fine.unpool(values)[:count], values)
-    assert torch.equal(fine.unpool(values)[count:], values[coarse.edges[:, 1]])
+    assert torch.equal(fine.unpool(values)[count:], values[fine.middles[:, 1]])
 
 
 @pytest.mark.parametrize("supervision", ["vertices", "points"])
@@ -231,6 +231,12 @@ def test_published_blocks_give_places(preset, batch):
     assert outputs[f"after_{last}"].abs().max() > 0
     losses = model.losses(outputs, batch)
     assert losses.keys() == {"chamfer", "normal", "edge", "laplacian", "move", "points"}
+
+
+def test_losses_take_the_published_links_for_edges():
+    stage = build().stages[-1]
+    corners = np.concatenate([TRIANGLES[:, [a, b]] for a in range(3) for b in range(3)])
+    assert set(map(tuple, stage.links.tolist())) == set(map(tuple, corners.tolist()))
 
 
 def test_deformation_shows_every_block(batch):

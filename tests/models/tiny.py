@@ -13,18 +13,30 @@ from util.statistics import LabelStatistics
 
 NUM_VERTICES, BATCH, SIZE, IMAGE_SIZE = 30, 2, 32, (96, 96)
 RANDOM = np.random.default_rng(0)
+
+
+def bumpy_grid() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(30, 3) vertices in metres, 5 beside 6 below each other, mirror-symmetric; (40, 3) triangles; mirror (30,)."""
+    index = np.arange(NUM_VERTICES).reshape(6, 5)
+    x, y = np.meshgrid(np.linspace(-0.07, 0.07, 5), np.linspace(0.09, -0.09, 6))
+    depth = RANDOM.normal(0, 0.05, (6, 5))
+    vertices = np.stack([x, y, depth + depth[:, ::-1]], axis=2).reshape(-1, 3)
+    a, b, c, d = (corner.ravel() for corner in (index[:-1, :-1], index[:-1, 1:], index[1:, :-1], index[1:, 1:]))
+    triangles = np.concatenate([np.stack([a, c, b], axis=1), np.stack([b, c, d], axis=1)])
+    return np.float32(vertices), np.int32(triangles), index[:, ::-1].ravel()
+
+
+VERTICES, TRIANGLES, MIRROR = bumpy_grid()
 STATISTICS = LabelStatistics(
     np.float32([0.1, -0.1, 0.05, 0.01, -0.02, -0.5]),
     np.float32([0.3, 0.3, 0.1, 0.02, 0.05, 0.06]),
-    RANDOM.normal(0, 0.05, (NUM_VERTICES, 3)).astype(np.float32),
+    VERTICES,
     RANDOM.normal(0, 0.002, (10, NUM_VERTICES, 3)).astype(np.float32),
     np.zeros((0, NUM_VERTICES, 3), np.float32),
     np.zeros(139, np.float32),
     np.eye(139, dtype=np.float32),
 )
-TOPOLOGY = Topology(
-    STATISTICS.verts_mean, np.int32([[0, 1, 2]]), np.arange(68) % NUM_VERTICES, np.arange(NUM_VERTICES, dtype=np.int64)
-)
+TOPOLOGY = Topology(VERTICES, TRIANGLES, np.arange(68) % NUM_VERTICES, MIRROR)
 BASES = FaceBases(
     MorphableModel(
         STATISTICS.verts_mean,
