@@ -201,15 +201,14 @@ class _CollapsingMesh:
         """Whether the mesh stays a manifold with the same borders, and its triangles the right way up.
 
         The link condition (Dey and others 1999): the ends of the edge have no common neighbours but those across its
-        triangles, and a vertex on a border moves along it. Besides, no other vertex may lose its last triangle.
+        triangles, and a vertex on a border moves along it. Besides, a triangle by itself stays.
         """
         shared = self.fans[gone] & self.fans[onto]
         around = self.neighbours(gone)
         on_border = len(around) > len(self.fans[gone])
         if not shared or (on_border and len(shared) > 1) or len(around & self.neighbours(onto)) != len(shared):
             return False
-        corners = {corner for index in shared for corner in self.triangles[index]} - {gone}
-        if any(self.fans[corner] <= shared for corner in corners):
+        if self.fans[gone] | self.fans[onto] == shared:
             return False
         left = np.array([self.triangles[index] for index in self.fans[gone] - shared], dtype=np.int64).reshape(-1, 3)
         before, after = (_normals(self.vertices[rows]) for rows in (left, np.where(left == gone, onto, left)))

@@ -7,6 +7,7 @@ from util.mesh import find_mirror
 from util.mesh_simplification import (
     BORDER_WEIGHT,
     SPREAD_WEIGHT,
+    _CollapsingMesh,
     quadrics,
     simplify,
     symmetric_triangles,
@@ -123,6 +124,43 @@ def test_an_outline_and_a_hole_last():
     assert [len(loop) for loop in border_loops(mesh.triangles)] == [6, 6]
     # the square of 8 less that of 2: the borders' vertices went along them
     assert areas(vertices[mesh.kept], mesh.triangles)[:, 2].sum() == 60
+
+
+def test_no_triangle_turns_over_and_no_vertex_comes_loose():
+    # A comb of unequal teeth, and its mirror image: most ways to leave out a vertex would fold it.
+    vertices, triangles = grid(13, 9)
+    x, y = np.abs(vertices[triangles].mean(axis=1)[:, 0]), vertices[triangles].mean(axis=1)[:, 1]
+    triangles = triangles[~(((x > 1) & (x < 2) & (y > 3)) | ((x > 4) & (x < 5) & (y > 1)))]
+    kept = np.unique(triangles)
+    vertices, triangles = vertices[kept], np.searchsorted(kept, triangles)
+    for mesh in simplified(vertices, triangles, 60, 45, 30, 24):
+        assert areas(vertices[mesh.kept], mesh.triangles)[:, 2].min() > 0
+        np.testing.assert_array_equal(np.unique(mesh.triangles), np.arange(len(mesh.kept)))
+
+
+def may_collapse(vertices, triangles, gone, onto):
+    vertices = np.array([[x, y, 0.0] for x, y in vertices])
+    return _CollapsingMesh(vertices, np.array(triangles), np.arange(len(vertices))).may_collapse(gone, onto)
+
+
+def test_collapses_that_would_break_a_mesh_are_told():
+    # a hexagon round 0; 1 lies at its right, the others follow counter-clockwise
+    hexagon = [[0, 0], [2, 0], [1, 2], [-1, 2], [-2, 0], [-1, -2], [1, -2]]
+    fan = [[0, i, i % 6 + 1] for i in range(1, 7)]
+    assert may_collapse(hexagon, fan, 0, 1)
+    assert may_collapse(hexagon, fan, 1, 2)
+    # off the border, across the mesh, and where there is no edge
+    assert not may_collapse(hexagon, fan, 1, 0)
+    assert not may_collapse(hexagon, fan, 1, 4)
+    # 0 and 1 have a third common neighbour: 2, 0 and 1 are joined, but not by a triangle, which 7 divides
+    divided = [[0, 1, 7], [1, 2, 7], [2, 0, 7]] + fan[1:]
+    assert not may_collapse([*hexagon, [1, 0.7]], divided, 0, 1)
+    # with 1 far in, a triangle at the left would turn over
+    dented = [[0.5, 0], [3, 0], [1, 2], [-1, 2], [0.2, 0], [-1, -2], [1, -2]]
+    assert not may_collapse(dented, fan, 0, 3)
+    # a triangle by itself stays; of two, one may go
+    assert not may_collapse(hexagon, [[0, 1, 2]], 0, 1)
+    assert may_collapse(hexagon, [[0, 1, 2], [0, 2, 3]], 1, 2)
 
 
 def test_what_cannot_be_simplified_is_told():
