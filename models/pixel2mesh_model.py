@@ -51,6 +51,7 @@ PUBLISHED = {
     "num_blocks": 3,
     "hidden_channels": 192,
     "pooled_channels": 0,
+    "global_channels": 0,
     "residual_layers": 6,
     "offsets": False,
     "learned_unpooling": False,
@@ -95,6 +96,7 @@ STANDARD = {
     "supervision": "vertices",
     "hidden_channels": 64,
     "pooled_channels": 16,
+    "global_channels": 16,
     "residual_layers": 3,
     "offsets": True,
     "read_landmarks": True,
@@ -186,6 +188,7 @@ class Pixel2MeshModel(BaseModel):
         num_blocks: int = 3,
         hidden_channels: int = 64,
         pooled_channels: int = 16,
+        global_channels: int = 16,
         residual_layers: int = 3,
         offsets: bool = True,
         learned_unpooling: bool = False,
@@ -198,8 +201,9 @@ class Pixel2MeshModel(BaseModel):
         self.weights = {"vertices": 5.0, "points": 5.0} if weights is None else dict(weights)
         check_weights(self.weights)
         counts = {"hidden_channels": hidden_channels, "residual_layers": residual_layers, "truth_points": truth_points}
-        for name, count in {**counts, "pooled_channels": pooled_channels}.items():
-            least = 0 if name == "pooled_channels" else 1
+        unneeded = {"pooled_channels": pooled_channels, "global_channels": global_channels}
+        for name, count in {**counts, **unneeded}.items():
+            least = 0 if name in unneeded else 1
             if count < least:
                 raise InputError(f"--{name}: wanted {least} or more, got {count}")
         if learned_unpooling and template != "semisphere":
@@ -210,14 +214,19 @@ class Pixel2MeshModel(BaseModel):
         constants = {"projection": projection.astype(np.float32), "triangles": topology.triangles.astype(np.int64)}
         for name, array in constants.items():
             self.register_buffer(name, torch.from_numpy(array), persistent=False)
-        self.encoder, _ = resnet(backbone, initialisation, "average")
+        self.encoder, features = resnet(backbone, initialisation, "grid" if global_channels else "average")
         channels = pyramid_channels(self.encoder)
         self.point_layers = PointLayers(channels[2], len(topology.keypoints))
         self.squeezes = nn.ModuleList(nn.Conv2d(count, pooled_channels, 1) for count in channels if pooled_channels)
         hierarchy = make_hierarchy(template, topology, statistics.verts_mean.astype(np.float64), num_blocks)
         # coordinates, what the key points tell, the pose
         numbers = (pooled_channels * len(channels) if pooled_channels else sum(channels)) + 3 + 3 + 6
-        read = numbers
+        self.lift = None
+        if global_channels:
+            points = 3 * len(topology.keypoints) + 6
+            self.normalisation = nn.BatchNorm1d(points)
+            self.lift = nn.Linear(features + points, len(hierarchy.levels[0].vertices) * global_channels)
+        read = numbers + global_channels
         self.stages = nn.ModuleList()
         for place, level in enumerate(hierarchy.levels):
             matrix = chebyshev_matrix(level.edges, len(level.vertices))
@@ -241,7 +250,14 @@ class Pixel2MeshModel(BaseModel):
         image_size: tuple[int, int],
     ) -> "Pixel2MeshModel":
         names = ("backbone", "initialisation", "template", "supervision", "num_blocks", "hidden_channels")
-        names += ("pooled_channels", "residual_layers", "offsets", "learned_unpooling", "read_landmarks")
+        names += (
+            "pooled_channels",
+            "global_channels",
+            "residual_layers",
+            "offsets",
+            "learned_unpooling",
+            "read_landmarks",
+        )
         told = {name: options[name] for name in (*names, "truth_points")}
         weights = {name: options[f"loss_{name}_weight"] for name in LOSSES}
         return cls(statistics, topology, projection, image_size, **told, weights=weights)
@@ -267,6 +283,11 @@ class Pixel2MeshModel(BaseModel):
             ("num_blocks", 3, "deform the template with so many blocks, each on a finer mesh"),
             ("hidden_channels", 64, "numbers of each vertex in a block"),
             ("pooled_channels", 16, "squeeze each of the encoder's four maps to so many; 0: read all, as published"),
+            (
+                "global_channels",
+                16,
+                "numbers that the first block's vertices read of the whole picture; 0: as published",
+            ),
             ("residual_layers", 3, "residual layers of a block, each of two graph convolutions"),
             ("truth_points", 3000, "points drawn on the true surface, for --supervision points"),
         ):
@@ -292,14 +313,18 @@ class Pixel2MeshModel(BaseModel):
     def forward(self, batch: Batch) -> Outputs:
         maps = pyramid(self.encoder, self.pixels(batch, WINDOW))
         outputs = {"found_points": self.point_layers(maps[2])}
+        whole = None
+        if self.lift is not None:
+            whole = self.encoder.fc(torch.flatten(self.encoder.avgpool(maps[3]), 1)).float()
         if self.squeezes:
             maps = [squeeze(level) for squeeze, level in zip(self.squeezes, maps, strict=True)]
         # without the half precision that networks compute in
         with torch.autocast(batch["index"].device.type, enabled=False):
-            return self.deform([level.float() for level in maps], outputs, batch)
+            return self.deform([level.float() for level in maps], whole, outputs, batch)
 
-    def deform(self, maps: list[torch.Tensor], outputs: Outputs, batch: Batch) -> Outputs:
-        """The outputs, from the encoder's maps and those that there are."""
+    def deform(self, maps: list[torch.Tensor], whole: torch.Tensor | None, outputs: Outputs, batch: Batch) -> Outputs:
+        """The outputs, from the encoder's maps, its features of the whole picture (B, features) and those that there
+        are."""
         points = self.seen_points(outputs["found_points"], batch)
         # what is unpooled: where the coarser level's vertices are, or how far they have gone
         places, hidden = None, None
@@ -309,7 +334,13 @@ class Pixel2MeshModel(BaseModel):
             if number:
                 before = before + stage.unpool(places)
             R_t = self.solve_pose(before, stage, points)
-            read = [*self.pooled(maps, before, R_t, batch), before, *self.told(before, R_t, points, stage)]
+            moves, pose = self.moves(before, R_t, points, stage), self.whiten_pose({"R_t": R_t})
+            near = torch.einsum("nk,bkc->nbc", stage.reach, moves)
+            read = [*self.pooled(maps, before, R_t, batch), before, near, pose.expand(len(start), -1, -1)]
+            if number == 0 and whole is not None:
+                told = self.normalisation(torch.cat([moves.flatten(1), pose], dim=1))
+                lifted = self.lift(torch.cat([whole, told], dim=1))
+                read.append(lifted.unflatten(1, (len(start), -1)).transpose(0, 1))
             if number:
                 read.append(stage.unpool(hidden))
             values, hidden = stage.block(torch.cat(read, dim=2))
@@ -357,18 +388,14 @@ class Pixel2MeshModel(BaseModel):
             for level in maps
         ]
 
-    def told(
-        self, mesh: torch.Tensor, R_t: torch.Tensor, points: torch.Tensor, stage: Stage
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """What the 68 points tell the vertices (n, B, 3): how far, in decimetres, key points near them would have to
-        move across the view to be seen there, (n, B, 3), and the pose, whitened, (n, B, 6)."""
+    def moves(self, mesh: torch.Tensor, R_t: torch.Tensor, points: torch.Tensor, stage: Stage) -> torch.Tensor:
+        """(B, 68, 3) how far the key points of a mesh (n, B, 3) would have to move across the view to be seen at points
+        (B, 68, 2), in units of OFFSET_UNIT."""
         keypoints = sparse_product(stage.keypoints, mesh.detach()).transpose(0, 1) / DECIMETRES
         seen, distance = project(transform(keypoints, R_t), self.projection, *self.image_size)
         focal = self.projection.diagonal()[:2] / 2 * self.projection.new_tensor(self.image_size)
         across = (points - seen) / focal * distance[..., None] * self.projection.new_tensor([1, -1])
-        moves = functional.pad(across, (0, 1)) @ R_t[:, :3, :3].mT * DECIMETRES
-        pose = self.whiten_pose({"R_t": R_t}).expand(len(mesh), -1, -1)
-        return torch.einsum("nk,bkc->nbc", stage.reach, moves), pose
+        return functional.pad(across, (0, 1)) @ R_t[:, :3, :3].mT * (DECIMETRES / OFFSET_UNIT)
 
     def losses(self, outputs: Outputs, batch: Batch) -> dict[str, torch.Tensor]:
         truth = batch["verts"] * DECIMETRES
