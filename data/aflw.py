@@ -249,7 +249,8 @@ def checked_array(path: Path, name: str, shape: tuple[int | None, ...]) -> np.nd
 def read_face_model(path: Path, changed: int) -> FaceModel:
     """What `write_resources` wrote; read once by each process, as it is large. changed: when the file was."""
     try:
-        with np.load(path) as arrays:
+        # NumPy leaves a file open that turns out to be cut short
+        with open(path, "rb") as file, np.load(file) as arrays:
             return FaceModel(*(arrays[field.name] for field in fields(FaceModel)))
     except BROKEN_ARRAYS as error:
         raise InputError(f"{path}: wanted a file of step01 --face_model ({error})") from None

@@ -62,7 +62,7 @@ class WcpaDataset(Dataset):
         self.windows, self.size, self.labelled = tuple(windows), size, labelled
         self.augmentation = {name: amount for name, amount in (augmentation or {}).items() if amount > 0}
         if "mirror" in self.augmentation:
-            topology.check_mirror("--mirror")
+            topology.check_mirror("--mirror: wanted 0, or")
         self.seed, self.epoch, self.rank, self.num_ranks = seed, 0, 0, 1
         self.labels, self.images = labels, images
 

@@ -22,7 +22,7 @@ class FlipTest(nn.Module):
 
     def __init__(self, model: BaseModel, topology: Topology, image_width: int):
         super().__init__()
-        topology.check_mirror("--flip_test")
+        topology.check_mirror("--flip_test: wanted")
         self.model, self.windows, self.image_width = model, model.windows, image_width
         self.register_buffer("mirror", torch.from_numpy(topology.mirror))
 

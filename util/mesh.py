@@ -30,11 +30,10 @@ class Topology:
     def num_vertices(self) -> int:
         return len(self.template)
 
-    def check_mirror(self, option: str) -> None:
-        """Raises InputError, for an option that needs to know what a mesh is in the mirror, where that is not known."""
+    def check_mirror(self, wanted: str) -> None:
+        """Raises InputError where it is not known what a mesh is in the mirror. wanted: how the message begins."""
         if (self.mirror == np.arange(self.num_vertices)).all():
-            wanted = "meshes with vertices that are each other's mirror images"
-            raise InputError(f"{option}: wanted {wanted}, got a template that is not symmetric; leave it out")
+            raise InputError(f"{wanted} vertices that are each other's mirror images, got a template that has none")
 
 
 def make_topology(
