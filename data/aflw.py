@@ -98,7 +98,7 @@ class AflwRoot(WcpaRoot):
             raise FileNotFoundError(f"data root {self.root}: no such folder")
 
     def all_samples(self) -> list[SampleId]:
-        """All that has an image or a .mat. Raises InputError where there is none."""
+        """All that has an image or a .mat. Raises InputError where there is none, or of both data sets."""
         places = [(self.root, AFLW), *((self.root / folder, folder) for folder in FOLDERS)]
         samples = []
         for folder, action in places:
@@ -106,9 +106,10 @@ class AflwRoot(WcpaRoot):
             names = sorted({path.stem for path in found if path.suffix in (".jpg", ".mat")})
             view = "" if action == AFLW else r"_\d+$"
             samples += [SampleId(re.sub(view, "", name), action, name) for name in names]
-        if not samples:
+        # their points are not alike
+        if len({sample.action == AFLW for sample in samples}) != 1:
             wanted = f"AFLW2000-3D's images, or 300W-LP's folders {', '.join(FOLDERS[::2])}"
-            raise InputError(f"data root {self.root}: wanted {wanted}, got neither")
+            raise InputError(f"data root {self.root}: wanted {wanted}, got {'both' if samples else 'neither'}")
         return samples
 
     def samples(self, split: str) -> list[SampleId]:

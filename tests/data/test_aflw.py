@@ -252,6 +252,11 @@ def test_folders_that_are_none_of_them(tmp_path, large_set):
         AflwRoot(tmp_path / "none")
     with pytest.raises(InputError, match="wanted AFLW2000-3D's images, or 300W-LP's folders AFW, HELEN, IBUG"):
         AflwRoot(tmp_path).samples("train")
+    (tmp_path / "AFW").mkdir()
+    for name in ("image00002.jpg", "AFW/AFW_1_0.jpg"):
+        (tmp_path / name).touch()
+    with pytest.raises(InputError, match="got both"):
+        AflwRoot(tmp_path).all_samples()
     root = AflwRoot(large_set[0])
     for ask in (root.topology, root.projection, lambda: root.read_label(root.all_samples()[0], COUNT)):
         with pytest.raises(FileNotFoundError, match=r"no resources/face_model.npz: .*--face_model"):
