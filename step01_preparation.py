@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from data import get_dataset_class
+from data.aflw import FaceModel, write_resources
 from data.cache import SPLITS, STATISTICS, read_cache, split_subjects
 from data.check import Expected, Finding, StatisticsAccumulator, check_samples, usual_image_size
 from data.image_packing import pack_images
@@ -24,7 +26,9 @@ from data.wcpa_dataset import WcpaDataset, window_error
 from data.windows import face_box
 from models.morphable import write_bases
 from models.morphable_building import TrainingImages, build_bases
+from models.morphable_files import read_morphable
 from models.morphable_picture import draw_model
+from models.threeddfa import MICROMETRE
 from options.base_options import plain
 from options.preparation_options import parse_preparation_options
 from util.checkpoint import write_whole
@@ -46,7 +50,9 @@ def main() -> None:
                 f"step01_preparation.py waits for the disk and is no faster by {team.size} processes of a team: start "
                 "it without torchrun, with --num_workers"
             )
-    root = WcpaRoot(options.data_root)
+    if options.face_model:
+        write_face_model(options.data_root, options.face_model)
+    root = get_dataset_class(options.dataset).root_class(options.data_root)
     topology, projection = root.topology(), root.projection()
     train, val = split_subjects(root.samples("train"), options.fold)
     test = root.samples("test")
@@ -96,6 +102,26 @@ def main() -> None:
         pack_splits(options, root)
     if options.build_morphable:
         build_morphable(options, root)
+
+
+def write_face_model(data_root: Path, path: Path) -> None:
+    """Writes what labels of 3DDFA's parameters are decoded by into a data root, from a user's face model."""
+    model = read_morphable(path)
+    if not np.isclose(model.metres, MICROMETRE) or not len(model.triangles):
+        wanted = "the Basel Face Model as 3DDFA has it, in micrometres and with triangles"
+        got = f"{model.metres:g} metres and {len(model.triangles)} triangles"
+        raise InputError(f"--face_model {path}: wanted {wanted}, got {got}")
+    metres = np.float32(model.metres)
+    write_resources(
+        data_root,
+        FaceModel(model.mean * metres, model.identity * metres, model.expression * metres),
+        model.triangles,
+        model.keypoints,
+    )
+    print(
+        f"face model: {data_root / 'resources'}, {model.num_vertices} vertices; of the labels' coefficients count the "
+        f"first {len(model.identity)} of identity and {len(model.expression)} of expression"
+    )
 
 
 def build_morphable(options: argparse.Namespace, root: WcpaRoot) -> None:

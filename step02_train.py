@@ -58,7 +58,7 @@ def main() -> None:
 
 def train(options: argparse.Namespace, description: str, team: Team) -> None:
     """Trains a new run, or one that goes on, to its end or until asked to stop."""
-    root = WcpaRoot(options.data_root)
+    root = get_dataset_class(options.dataset).root_class(options.data_root)
     cache = read_cache(options.cache_dir, root)
     device, device_line = choose_device(options.gpu_ids, team)
     if options.batch_size % team.size:

@@ -2,9 +2,10 @@
 
     python step03_eval.py --data_root DIR --name run01 --gpu_ids 0               # draw test images
     python step03_eval.py --data_root DIR --name run01 --gpu_ids 0 --split val   # score and draw validation images
+    python step03_eval.py --data_root AFLW2000-3D --name run01 --split points    # score by that benchmark's points
 
 Writes output/<name>/: mosaics of overlays; for val also metrics.json, metrics.csv, error_map.jpg, cases.jpg and
-index.html, a page that shows all this and more.
+index.html, a page that shows all this and more. For points: points/ with metrics.json, metrics.csv and cases.jpg.
 """
 
 import argparse
@@ -14,8 +15,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from data import get_dataset_class
+from data.aflw import AflwRoot, PointLabel, read_point_labels
 from data.cache import Cache, read_cache
 from data.wcpa import WcpaRoot
 from data.wcpa_dataset import WcpaDataset
@@ -27,6 +30,7 @@ from models.mean_face import MeanFace
 from options.base_options import plain
 from options.eval_options import parse_eval_options
 from util.aggregation import aggregate
+from util.boxes import tight_box
 from util.conditions import image_conditions
 from util.device import choose_device
 from util.distributed import Team, join_team
@@ -38,11 +42,16 @@ from util.launch import start_team
 from util.loader import in_order
 from util.metrics import MILLIMETRES, summarise
 from util.pictures import error_map, label, mosaic, overlay_mesh, save_picture
+from util.point_scores import draw_points, face_points, format_yaw_table, point_metrics, yaw_row
+from util.prediction import FacePrediction
 from util.predictions import predict_all
+from util.predictor import Predictor
 from util.report import SURFACE_TABLE, format_table, write_image_metrics, write_json
 from util.run_log import read_metrics
 
 MOSAIC_SIDE = 5
+# Of the best, the median and the worst images by their points, so many are drawn.
+POINT_CASES = 5
 # Errors from here on are red in the error map, mm.
 REDDEST_ERROR = 8.0
 
@@ -51,7 +60,10 @@ def main() -> None:
     options = parse_eval_options()
     start_team(options.gpu_ids)
     with join_team() as team:
-        evaluate_run(options, team)
+        if options.split == "points":
+            score_points(options, team)
+        else:
+            evaluate_run(options, team)
 
 
 @dataclass(frozen=True)
@@ -68,9 +80,9 @@ def evaluate_run(options: argparse.Namespace, team: Team) -> None:
     """Draws, and scores where there are labels; the ranks of a team share the mosaics and the images to score."""
     device, device_line = choose_device(options.gpu_ids, team)
     team.say(device_line)
-    root = WcpaRoot(options.data_root)
     names = (options.name, *options.compare)
     runs = [read_run(options.checkpoints_dir / name / f"{options.epoch}.pt") for name in names]
+    root = get_dataset_class(runs[0].options["dataset"]).root_class(options.data_root)
     for run in runs:
         run.check_fits(root.root, root.topology(), root.projection())
     cache = read_cache(options.cache_dir, root)
@@ -186,6 +198,59 @@ def score(
     cases = gallery_cases(candidates, evaluation.metrics["score"], options, device)
     size = write_report(folder / "index.html", report_of(options, candidates, references, evaluations, cases))
     print(f"page: {folder / 'index.html'}, {size / 1e6:.1f} MB, to be opened in a browser")
+
+
+def score_points(options: argparse.Namespace, team: Team) -> None:
+    """Scores a run by the 68 labelled points of images of which it is told only where these points lie."""
+    if team.size > 1:
+        raise InputError(f"--split points: wanted one process, as images come one by one, got {team.size}")
+    root = AflwRoot(options.data_root)
+    labels = read_point_labels(root)
+    predictor = Predictor(options.name, options.checkpoints_dir, options.epoch, options.gpu_ids, steps=options.steps)
+    print(predictor.device_line)
+    folder = options.output_dir / options.name / "points"
+    folder.mkdir(parents=True, exist_ok=True)
+    points = [
+        face_points(find_labelled(predictor, root.read_image(known.sample), known))
+        for known in tqdm(labels, desc="points", unit="image")
+    ]
+    metrics = point_metrics(np.stack(points), np.stack([known.points for known in labels]))
+    yaw = np.array([known.yaw_deg for known in labels])
+    row = yaw_row(metrics, yaw)
+    content = {"run": options.name, "checkpoint": f"{options.epoch}.pt", "steps": options.steps}
+    content |= {"data_root": str(options.data_root), "images": len(labels), "metrics": row}
+    write_json(folder / "metrics.json", content)
+    write_image_metrics(folder / "metrics.csv", [known.sample for known in labels], {**metrics, "yaw_deg": yaw})
+    save_picture(folder / "cases.jpg", draw_point_cases(predictor, root, labels, metrics["nme68_percent"]))
+    print(f"figures: {folder / 'metrics.json'}, {folder / 'metrics.csv'}; pictures: {folder / 'cases.jpg'}")
+    print(f"{len(labels)} images, NME of the 68 points in percent by the labelled yaw, lower is better:")
+    print(format_yaw_table(options.name, row))
+
+
+def find_labelled(predictor: Predictor, image: np.ndarray, known: PointLabel) -> FacePrediction:
+    """The face in the box of an image's labelled points. Raises InputError where that is too small to be seen."""
+    box = tight_box(known.points[:, :2])
+    faces = predictor(image, boxes=box[None])
+    if not faces:
+        raise InputError(f"image {known.sample}: wanted a face that is large enough to see, got the box {box.tolist()}")
+    return faces[0]
+
+
+def draw_point_cases(
+    predictor: Predictor, root: AflwRoot, labels: Sequence[PointLabel], errors: np.ndarray
+) -> np.ndarray:
+    """The images with the least, the median and the largest errors (B,), a row each: labelled points green, predicted
+    ones red."""
+    order, count = np.argsort(errors), min(POINT_CASES, len(errors))
+    middle = (len(order) - count) // 2
+    cases = {"best": order[:count], "median": order[middle : middle + count], "worst": order[-count:]}
+    tiles = []
+    for title, places in cases.items():
+        for place in places:
+            image = root.read_image(labels[place].sample)
+            picture = draw_points(image, find_labelled(predictor, image, labels[place]), labels[place].points)
+            tiles.append(label(picture, f"{title}: NME {errors[place]:.1f} %"))
+    return mosaic(tiles, columns=count, tile=320)
 
 
 def references_of(candidate: Candidate, device: torch.device) -> list[Candidate]:

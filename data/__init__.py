@@ -1,10 +1,15 @@
 """From files to batches. DATASETS names the data sets that --dataset knows."""
 
+from data.aflw2000_dataset import Aflw2000Dataset
 from data.multiview_dataset import MultiviewDataset
 from data.wcpa_dataset import WcpaDataset
 from util.errors import InputError
 
-DATASETS: dict[str, type[WcpaDataset]] = {"multiview": MultiviewDataset, "wcpa": WcpaDataset}
+DATASETS: dict[str, type[WcpaDataset]] = {
+    "aflw2000": Aflw2000Dataset,
+    "multiview": MultiviewDataset,
+    "wcpa": WcpaDataset,
+}
 
 
 def get_dataset_class(name: str) -> type[WcpaDataset]:

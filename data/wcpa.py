@@ -67,7 +67,12 @@ class Record:
 
 
 class WcpaRoot:
-    """Reads a data root. Every method raises InputError or FileNotFoundError that names the file."""
+    """Reads a data root. Every method raises InputError or FileNotFoundError that names the file.
+
+    symmetric: whether the template must be its own mirror image
+    """
+
+    symmetric = True
 
     def __init__(self, root: str | Path):
         self.root = Path(root)
@@ -88,7 +93,7 @@ class WcpaRoot:
         resources = self.root / "resources"
         template, triangles = read_obj(resources / "example.obj")
         try:
-            return make_topology(template, triangles, np.load(resources / "kpt_ind.npy"))
+            return make_topology(template, triangles, np.load(resources / "kpt_ind.npy"), self.symmetric)
         except BROKEN_ARRAYS as error:
             raise InputError(f"{resources}: {error}") from None
 

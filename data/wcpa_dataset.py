@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from copy import copy
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -33,9 +34,13 @@ class WcpaDataset(Dataset):
     (seed, epoch, index) alone, so that the number of workers and a resumed run change nothing.
     epoch, and rank of num_ranks, the processes that share each batch, are set from outside as they become known.
     labels, images: those of the samples, packed, in whose place the data root's own files are read without them.
-    Raises ValueError for an unknown window; reading an item raises InputError or FileNotFoundError with the file's
-    name, and never puts another sample in a broken one's place.
+    root_class: what opens a data root of such images.
+    Raises ValueError for an unknown window, and for mirroring meshes whose mirror images are not known; reading an
+    item raises InputError or FileNotFoundError with the file's name, and never puts another sample in a broken one's
+    place.
     """
+
+    root_class: ClassVar[type[WcpaRoot]] = WcpaRoot
 
     def __init__(
         self,
@@ -56,6 +61,8 @@ class WcpaDataset(Dataset):
         self.root, self.samples, self.topology = root, samples, topology
         self.windows, self.size, self.labelled = tuple(windows), size, labelled
         self.augmentation = {name: amount for name, amount in (augmentation or {}).items() if amount > 0}
+        if "mirror" in self.augmentation:
+            topology.check_mirror("--mirror: wanted 0, or")
         self.seed, self.epoch, self.rank, self.num_ranks = seed, 0, 0, 1
         self.labels, self.images = labels, images
 

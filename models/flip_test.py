@@ -16,11 +16,13 @@ class FlipTest(nn.Module):
 
     Meshes are averaged and so are translations; rotations get the one that is nearest to their mean. (JMLR's code takes
     the mean of the image points instead, before the pose is found.)
-    image_width: of the images in pixels; the camera's principal point must be their centre.
+    image_width: of the images in pixels; the camera's principal point must be their centre. Raises InputError where
+    the mirror images of vertices are not known.
     """
 
     def __init__(self, model: BaseModel, topology: Topology, image_width: int):
         super().__init__()
+        topology.check_mirror("--flip_test: wanted")
         self.model, self.windows, self.image_width = model, model.windows, image_width
         self.register_buffer("mirror", torch.from_numpy(topology.mirror))
 

@@ -7,18 +7,18 @@ ICT-FaceKit the same, and what it calls left has x > 0. So no axis is turned.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
-from scipy.io import loadmat
 from tqdm import tqdm
 
 from models.morphable import MorphableModel
 from util.checks import check_array
 from util.errors import InputError
+from util.mat_files import array_of, read_mat, unreadable
 from util.mesh import read_obj_lines
 from util.pickled_arrays import read_pickle
 
@@ -369,17 +369,6 @@ def corners(name: str, array: np.ndarray, count: int, first: int = 0) -> np.ndar
     return indices(name, checked(name, array, (None, 3)), count, first)
 
 
-def read_mat(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Arrays of a Matlab file. Raises FileNotFoundError, or InputError where one is missing."""
-    with open(path, "rb") as file:
-        try:
-            content = loadmat(file, variable_names=names)
-        except Exception as error:  # of a damaged file: SciPy has no error of its own for all that may go wrong
-            raise unreadable(path, error) from None
-    arrays = {name: array for name, array in content.items() if not name.startswith("__")}
-    return {name: array_of(arrays, path, name) for name in names}
-
-
 def read_npz(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     """Arrays of a NumPy archive. Raises FileNotFoundError, or InputError where one is missing."""
     try:
@@ -422,17 +411,6 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or not wanted <= content.keys():
         raise InputError(f"{path}: wanted {' and '.join(sorted(wanted))}, got another file")
     return content
-
-
-def array_of(content: Mapping[str, Any], path: str | Path, name: str) -> np.ndarray:
-    """An array of a file by its name."""
-    if name not in content:
-        raise InputError(f"{path}: wanted an array {name}, got {', '.join(sorted(map(str, content))) or 'none'}")
-    return np.asarray(content[name])
-
-
-def unreadable(path: Path, error: Exception) -> InputError:
-    return InputError(f"{path}: cannot read it ({type(error).__name__}: {error})")
 
 
 # By the file that tells them; of several in a folder the first counts.

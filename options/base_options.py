@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from data import DATASETS
 from options.config_file import BASED_ON, ConfigError, Setting, Value, read_config
 
 
@@ -209,7 +210,13 @@ def parse_run_names(text: str) -> list[str]:
 def add_data_options(parser: argparse.ArgumentParser, num_workers: int = 2) -> None:
     """--data_root and how it is read."""
     group = parser.add_argument_group("data")
-    group.add_argument("--data_root", type=Path, required=True, metavar="DIR", help="data root in the WCPA layout")
+    group.add_argument(
+        "--data_root",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="data root, in the WCPA layout if nothing else is said",
+    )
     group.add_argument("--cache_dir", type=Path, default=Path("cache"), metavar="DIR", help="what step01 writes")
     group.add_argument(
         "--num_workers",
@@ -217,6 +224,15 @@ def add_data_options(parser: argparse.ArgumentParser, num_workers: int = 2) -> N
         default=num_workers,
         metavar="N",
         help="how many threads, in steps 00 and 01 processes, read data; 0 for none but the main one",
+    )
+
+
+def add_dataset_option(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument(
+        "--dataset",
+        choices=sorted(DATASETS),
+        default="wcpa",
+        help="how the data root is read; aflw2000: a folder of AFLW2000-3D or 300W-LP",
     )
 
 

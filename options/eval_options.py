@@ -29,7 +29,19 @@ def parse_eval_options(arguments: Sequence[str] | None = None) -> argparse.Names
     add_aggregate_option(parser)
     group = parser.add_argument_group("evaluation")
     group.add_argument(
-        "--split", choices=["test", "val"], default="test", help="test: draw shuffled test images; val: score and draw"
+        "--split",
+        choices=["test", "val", "points"],
+        default="test",
+        help="test: draw shuffled test images; val: score and draw; points: score and draw by the 68 labelled points "
+        "of a folder of AFLW2000-3D or 300W-LP, for a run of any data, which needs no step01",
+    )
+    group.add_argument(
+        "--steps",
+        type=number(int, 1, 2),
+        default=2,
+        metavar="N",
+        help="with --split points: 1: predict from the labelled points' box; 2: and once more from the first "
+        "prediction's own 68 points",
     )
     group.add_argument(
         "--references",
@@ -52,6 +64,10 @@ def parse_eval_options(arguments: Sequence[str] | None = None) -> argparse.Names
     options = parser.parse_args(arguments)
     if options.compare and options.split != "val":
         parser.error("--compare: wanted --split val, as test images have no labels to score by")
+    if options.split == "points":
+        for name in ("data", "flip_test", "aggregate"):
+            if getattr(options, name) != parser.get_default(name):
+                parser.error(f"--{name}: means nothing with --split points, got {getattr(options, name)}")
     if options.name in options.compare:
         parser.error(f"--compare: wanted runs other than --name {options.name}")
     return options

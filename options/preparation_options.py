@@ -2,8 +2,9 @@
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
-from options.base_options import StepParser, add_data_options, number
+from options.base_options import StepParser, add_data_options, add_dataset_option, number
 
 
 def parse_preparation_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -12,6 +13,14 @@ def parse_preparation_options(arguments: Sequence[str] | None = None) -> argpars
         "python step01_preparation.py --data_root wcpa_challenge_face_data",
     )
     add_data_options(parser)
+    add_dataset_option(parser)
+    parser.add_argument(
+        "--face_model",
+        type=Path,
+        metavar="PATH",
+        help="with --dataset aflw2000: the Basel Face Model as 3DDFA uses it, which its labels are numbers of: "
+        "bfm_noneck_v3.pkl beside tri.pkl, or the folder train.configs; written into the data root once, as resources/",
+    )
     parser.add_argument(
         "--fold", type=number(int, 0, 4), default=0, metavar="K", help="which of the five folds, 0..4, is validation"
     )
@@ -75,6 +84,8 @@ def parse_preparation_options(arguments: Sequence[str] | None = None) -> argpars
             help=f"at most so many principal components of {what}; as many as there are",
         )
     options = parser.parse_args(arguments)
+    if options.face_model and options.dataset != "aflw2000":
+        parser.error(f"--face_model: wanted --dataset aflw2000, whose labels need it, got {options.dataset}")
     if options.shards and options.pack == "none":
         parser.error("--shards: wanted with --pack, which makes what goes into the shards")
     return options

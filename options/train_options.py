@@ -4,11 +4,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from data import DATASETS
 from models import MODELS
 from options.base_options import (
     StepParser,
     add_data_options,
+    add_dataset_option,
     add_image_source_option,
     add_run_options,
     choose_first,
@@ -37,7 +37,7 @@ def build_parser(model: str, preset: str) -> StepParser:
         metavar="PLACE",
         help="with --data stream: folder of the shards that step01 --shards wrote, or its URL",
     )
-    parser.add_argument("--dataset", choices=sorted(DATASETS), default="wcpa", help="how the data root is read")
+    add_dataset_option(parser)
     add_run_options(parser)
     parser.add_argument("--memo", default="", metavar="TEXT", help="a note that is kept with the run")
     parser.add_argument(

@@ -17,7 +17,8 @@ class Topology:
     template: (N, 3) float32 metres, the mesh of resources/example.obj
     triangles: (F, 3) int32, counter-clockwise seen from outside
     keypoints: (68,) int64 vertex indices in the iBUG order
-    mirror: (N,) int64, the vertex that each vertex becomes when the face is mirrored at x = 0
+    mirror: (N,) int64, the vertex that each vertex becomes when the face is mirrored at x = 0; its own index
+    where that is not known
     """
 
     template: np.ndarray
@@ -29,9 +30,18 @@ class Topology:
     def num_vertices(self) -> int:
         return len(self.template)
 
+    def check_mirror(self, wanted: str) -> None:
+        """Raises InputError where it is not known what a mesh is in the mirror. wanted: how the message begins."""
+        if (self.mirror == np.arange(self.num_vertices)).all():
+            raise InputError(f"{wanted} vertices that are each other's mirror images, got a template that has none")
 
-def make_topology(template: np.ndarray, triangles: np.ndarray, keypoints: np.ndarray) -> Topology:
+
+def make_topology(
+    template: np.ndarray, triangles: np.ndarray, keypoints: np.ndarray, symmetric: bool = True
+) -> Topology:
     """Checks the three arrays, finds the mirror permutation and returns the topology.
+
+    symmetric: whether the template must be; if not, and it is not, each vertex is its own mirror image.
 
     Raises ValueError or TypeError where a shape or an index is wrong or the template is not mirror-symmetric.
     """
@@ -47,7 +57,13 @@ def make_topology(template: np.ndarray, triangles: np.ndarray, keypoints: np.nda
             raise InputError(
                 f"{name}: wanted vertex indices 0..{len(template) - 1}, got {indices.min()}..{indices.max()}"
             )
-    return Topology(template, triangles.astype(np.int32), keypoints.astype(np.int64), find_mirror(template))
+    try:
+        mirror = find_mirror(template)
+    except InputError:
+        if symmetric:
+            raise
+        mirror = np.arange(len(template))
+    return Topology(template, triangles.astype(np.int32), keypoints.astype(np.int64), mirror)
 
 
 def find_mirror(template: np.ndarray) -> np.ndarray:
