@@ -71,6 +71,10 @@ METHODS = {
     "perspective": "--model perspective",
     "radan": "--model radan",
     "deep3d": "--model deep3d",
+    "pixel2mesh": "--model pixel2mesh",
+    "pixel2mesh_points": "--model pixel2mesh --supervision points",
+    "pixel2mesh_sphere": "--model pixel2mesh --template semisphere",
+    "pixel2mesh_sphere_points": "--model pixel2mesh --template semisphere --supervision points",
 }
 # What the names do not say.
 NOTES = """\
@@ -79,6 +83,10 @@ NOTES = """\
   three pictures at a time; `radan` is with 3DDFA_V2's MobileNet; `deep3d` sees pictures and 68 points, no true shape or
   pose, but its bases, as `radan`'s, are the training people's. Neither reads the 68 points of a new picture, but for
   its window.
+- `pixel2mesh` deforms the mean face, `..._sphere` half an ellipsoid; both are told true vertices, `..._points` points
+  of true surfaces instead, of which nobody says which vertex they are.
+- Chamfer and F1 need no correspondence either: the mesh's vertices beside the true ones, both canonical; flipped: the
+  triangles that are turned away from the true ones.
 - flips: the mean with what is made of the mirror image, in twice the time; subject: one identity for all images of a
   subject; ensemble: the mean of the runs of five folds.
 - size told: the score if each face had its true size and were as much farther away, which no picture tells: a twice as

@@ -24,7 +24,16 @@ from util.bootstrap import mean_intervals
 from util.camera import project, transform
 from util.errors import InputError
 from util.landmark_metrics import fit_similarity
-from util.metrics import MILLIMETRES, image_metrics, landmark_nme, mean_distance, rotation_geodesic, score_parts
+from util.mesh_quality import flipped_percent
+from util.metrics import (
+    MILLIMETRES,
+    chamfer_f1,
+    image_metrics,
+    landmark_nme,
+    mean_distance,
+    rotation_geodesic,
+    score_parts,
+)
 from util.predictions import Predictions, predict_all
 
 BATCH_SIZE = 32
@@ -45,6 +54,9 @@ MESH_COLUMNS = {
     "vertices, mm": ("vertex_error_mm", 3),
     "rotation, °": ("rotation_error_deg", 2),
     "tz, mm": ("tz_error_mm", 2),
+    "Chamfer, mm²": ("chamfer_mm2", 2),
+    "F1 at 2 mm, %": ("f1_2mm_percent", 1),
+    "flipped, %": ("flipped_percent", 2),
     **COST_COLUMNS,
 }
 POINT_COLUMNS = {
@@ -130,11 +142,14 @@ def predict_variants(
 
 
 def mesh_figures(found: Predictions, images: LabelledImages, run: TrainedRun) -> dict[str, float]:
-    """The means of util.metrics.image_metrics, with the interval of the score; score_size_told is the score of the
-    predictions made as large as the true faces and moved as much farther away, where they look the same."""
+    """The means of util.metrics.image_metrics, with the interval of the score, and of chamfer_f1 and flipped_percent of
+    the meshes; score_size_told is the score of the predictions made as large as the true faces and moved as much
+    farther away, where they look the same."""
     world = run.topology.keypoints, run.projection, run.image_size
     metrics = image_metrics(found.verts, found.R_t, images.verts, images.R_t, *world)
     told = score_parts(*with_size_of(found.verts, found.R_t, images.verts), images.verts, images.R_t)["score"]
+    meshes = found.verts, images.verts
+    metrics |= chamfer_f1(*meshes) | {"flipped_percent": flipped_percent(*meshes, run.topology.triangles)}
     return means(metrics | {"score_size_told": told}, images, "score")
 
 
