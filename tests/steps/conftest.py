@@ -10,6 +10,8 @@ import step01_preparation
 import step02_train
 import step05_predict
 from data.detectors import Detection
+from models.backbones import RESNETS
+from tests.small_networks import SMALL
 from util.errors import run_step
 
 TRAINING = "--img_size 32 --batch_size 4 --epochs 1 --num_workers 0 --gpu_ids -1 --warmup_steps 0 --num_pictures 0"
@@ -23,6 +25,15 @@ class BrightDetector:
         if len(rows) < 100:
             return []
         return [Detection(np.float64([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]), 1.0)]
+
+
+@pytest.fixture(scope="package", autouse=True)
+def small_networks():
+    """The steps train small networks here; the script of a step in a process of its own trains the real ones."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, network in SMALL.items():
+            patch.setitem(RESNETS, name, network)
+        yield
 
 
 @pytest.fixture(scope="session")
