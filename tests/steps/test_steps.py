@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import runpy
 import signal
 import subprocess
 import sys
@@ -451,7 +452,9 @@ def test_mistakes_after_preparation_end_in_one_message(trained, tmp_path, run_sc
 
 
 @pytest.mark.parametrize("script", sorted(HOUSE.glob("step0*.py")), ids=lambda path: path.stem)
-def test_usage_errors_end_with_status_two(script):
-    result = subprocess.run([sys.executable, script, "--nonsense"], capture_output=True, text=True, check=False)
-    assert result.returncode == 2
-    assert "Traceback" not in result.stderr
+def test_usage_errors_end_with_status_two(script, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", [script.name, "--nonsense"])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(str(script), run_name="__main__")
+    assert end.value.code == 2
+    assert "Traceback" not in capsys.readouterr().err
