@@ -31,9 +31,13 @@ class BrightDetector:
 def small_networks():
     """The steps train small networks here; the script of a step in a process of its own trains the real ones."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, network in SMALL.items():
-            patch.setitem(RESNETS, name, network)
+        put_small_networks(patch)
         yield
+
+
+def put_small_networks(patch: pytest.MonkeyPatch) -> None:
+    for name, network in SMALL.items():
+        patch.setitem(RESNETS, name, network)
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +47,7 @@ def checkpoints(root_template, tmp_path_factory):
     common = ["--data_root", str(root_template), "--cache_dir", str(folder / "cache")]
     training = ["--checkpoints_dir", str(folder / "checkpoints"), "--name", "tiny", "--precision", "fp32"]
     with pytest.MonkeyPatch.context() as patch:
+        put_small_networks(patch)  # this fixture is made before those of the package
         patch.setattr(sys, "argv", ["step01_preparation.py", *common, "--num_workers", "0"])
         run_step(step01_preparation.main)
         patch.setattr(sys, "argv", ["step02_train.py", *common, *training, *TRAINING.split()])
