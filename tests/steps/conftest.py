@@ -15,6 +15,8 @@ from tests.small_networks import SMALL
 from util.errors import run_step
 
 TRAINING = "--img_size 32 --batch_size 4 --epochs 1 --num_workers 0 --gpu_ids -1 --warmup_steps 0 --num_pictures 0"
+# at the usual rate the first steps throw faces about
+TRAINING += " --lr 1e-5"
 
 
 class BrightDetector:
