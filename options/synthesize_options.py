@@ -23,5 +23,7 @@ def parse_synthesize_options(arguments: Sequence[str] | None = None) -> argparse
         "--image_size", type=number(int, 64, 4096), default=800, metavar="PIXELS", help="width and height of an image"
     )
     parser.add_argument("--seed", type=number(int, 0), default=0, metavar="N", help="same seed, same bytes")
-    parser.add_argument("--num_workers", type=number(int, 1), default=2, metavar="N", help="processes that draw")
+    parser.add_argument(
+        "--num_workers", type=number(int, 0), default=2, metavar="N", help="processes that draw; 0: this one"
+    )
     return parser.parse_args(arguments)

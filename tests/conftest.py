@@ -1,7 +1,12 @@
 """A tiny data root in the WCPA layout: five labelled subjects, one test subject, an 11 x 9 bowl for a face."""
 
+import os
 import sys
 from pathlib import Path
+
+# Before any library starts its threads, here and in processes that tests start: arrays are tiny, and threads that wait
+# for each other on busy cores take several times as long as one.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 import cv2
 import numpy as np

@@ -10,9 +10,13 @@ import step01_preparation
 import step02_train
 import step05_predict
 from data.detectors import Detection
+from models.backbones import RESNETS
+from tests.small_networks import SMALL
 from util.errors import run_step
 
 TRAINING = "--img_size 32 --batch_size 4 --epochs 1 --num_workers 0 --gpu_ids -1 --warmup_steps 0 --num_pictures 0"
+# at the usual rate the first steps throw faces about
+TRAINING += " --lr 1e-5"
 
 
 class BrightDetector:
@@ -25,6 +29,19 @@ class BrightDetector:
         return [Detection(np.float64([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]), 1.0)]
 
 
+@pytest.fixture(scope="package", autouse=True)
+def small_networks():
+    """The steps train small networks here; the script of a step in a process of its own trains the real ones."""
+    with pytest.MonkeyPatch.context() as patch:
+        put_small_networks(patch)
+        yield
+
+
+def put_small_networks(patch: pytest.MonkeyPatch) -> None:
+    for name, network in SMALL.items():
+        patch.setitem(RESNETS, name, network)
+
+
 @pytest.fixture(scope="session")
 def checkpoints(root_template, tmp_path_factory):
     """A folder with the run "tiny"."""
@@ -32,6 +49,7 @@ def checkpoints(root_template, tmp_path_factory):
     common = ["--data_root", str(root_template), "--cache_dir", str(folder / "cache")]
     training = ["--checkpoints_dir", str(folder / "checkpoints"), "--name", "tiny", "--precision", "fp32"]
     with pytest.MonkeyPatch.context() as patch:
+        put_small_networks(patch)  # this fixture is made before those of the package
         patch.setattr(sys, "argv", ["step01_preparation.py", *common, "--num_workers", "0"])
         run_step(step01_preparation.main)
         patch.setattr(sys, "argv", ["step02_train.py", *common, *training, *TRAINING.split()])

@@ -35,8 +35,10 @@ def kill_before(module_name: str, name: str, number: int) -> None:
 if __name__ == "__main__":
     module, function, count = sys.argv.pop(1).split(":")
     import step02_train
+    from tests.small_networks import use_small_networks
     from util.errors import run_step
 
+    use_small_networks()
     if module == "limit":
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(count), int(count)))
     else:

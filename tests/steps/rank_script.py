@@ -14,6 +14,7 @@ from torch import Tensor, distributed
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from tests.small_networks import use_small_networks
 from util.errors import run_step
 from util.training import TrainingState
 
@@ -72,4 +73,5 @@ if __name__ == "__main__":
     # Patched for this process, which has no other purpose.
     _BatchNorm.forward = frozen
     distributed.rendezvous = meet_anew
+    use_small_networks()
     run_step(main)

@@ -153,7 +153,7 @@ def test_a_rank_that_is_killed_ends_the_training(place):
 
 def test_evaluation_submission_and_synthesis_are_the_same_by_two(place):
     used = f"{roots(place)} --checkpoints_dir {place}/checkpoints --name one"
-    numbers = "--num_subjects 5 --num_test_subjects 2 --num_actions 1 --frames 1 --image_size 64 --num_workers 1"
+    numbers = "--num_subjects 5 --num_test_subjects 2 --num_actions 1 --frames 1 --image_size 64 --num_workers 0"
 
     def everything(folder: str) -> str:
         out = f"--output_dir {place / folder} --num_workers 0 --batch_size 1 --gpu_ids -1"
