@@ -85,7 +85,10 @@ def test_tables_leave_out_what_is_not_known():
     figures = dict.fromkeys([key for key, _ in MESH_COLUMNS.values()][:12], 1.25) | {"score": 20.0}
     lines = markdown_table([{"title": "a", "minutes": 3.2, "heldout": figures}], MESH_COLUMNS, "heldout").splitlines()
     assert [line.count("|") for line in lines] == [len(MESH_COLUMNS) + 2] * 3
-    assert lines[2] == "| a | 20.00 | 1.25 | 1.25 | 1.25 | 1.25 | 1.25 | 1.250 | 1.25 | 1.25 | 1.25 | 1.2 | 1.25 |  |  | 3 |"
+    assert (
+        lines[2]
+        == "| a | 20.00 | 1.25 | 1.25 | 1.25 | 1.25 | 1.25 | 1.250 | 1.25 | 1.25 | 1.25 | 1.2 | 1.25 |  |  | 3 |"
+    )
 
 
 def test_the_size_is_told_and_what_is_seen_stays(face):
