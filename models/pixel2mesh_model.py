@@ -330,19 +330,19 @@ class Pixel2MeshModel(BaseModel):
         places, hidden = None, None
         for number, stage in enumerate(self.stages):
             start = stage.start[:, None].expand(-1, len(points), -1)
-            before = start if self.offsets or number == 0 else 0
-            if number:
-                before = before + stage.unpool(places)
+            before = stage.unpool(places) if number else start
+            if number and self.offsets:
+                before = start + before
             R_t = self.solve_pose(before, stage, points)
             moves, pose = self.moves(before, R_t, points, stage), self.whiten_pose({"R_t": R_t})
             near = torch.einsum("nk,bkc->nbc", stage.reach, moves)
             read = [*self.pooled(maps, before, R_t, batch), before, near, pose.expand(len(start), -1, -1)]
-            if number == 0 and whole is not None:
+            if number:
+                read.append(stage.unpool(hidden))
+            elif whole is not None:
                 told = self.normalisation(torch.cat([moves.flatten(1), pose], dim=1))
                 lifted = self.lift(torch.cat([whole, told], dim=1))
                 read.append(lifted.unflatten(1, (len(start), -1)).transpose(0, 1))
-            if number:
-                read.append(stage.unpool(hidden))
             values, hidden = stage.block(torch.cat(read, dim=2))
             after = before + OFFSET_UNIT * values if self.offsets else values
             places = after - start if self.offsets else after
