@@ -18,7 +18,18 @@ from util.pose import pose_from_6dof
 from util.statistics import LabelStatistics
 
 SIZE, IMAGE_SIZE, BATCH = 32, (96, 96), 3
-SMALL = "--hidden_channels 8 --pooled_channels 2 --global_channels 2 --residual_layers 1 --truth_points 500".split()
+SMALL = [
+    "--hidden_channels",
+    "8",
+    "--pooled_channels",
+    "2",
+    "--global_channels",
+    "2",
+    "--residual_layers",
+    "1",
+    "--truth_points",
+    "500",
+]
 TEMPLATE, TRIANGLES = bowl()
 TOPOLOGY = make_topology(TEMPLATE, TRIANGLES, np.random.default_rng(0).permutation(len(TEMPLATE))[:68])
 STATISTICS = LabelStatistics(
