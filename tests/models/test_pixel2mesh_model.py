@@ -18,18 +18,8 @@ from util.pose import pose_from_6dof
 from util.statistics import LabelStatistics
 
 SIZE, IMAGE_SIZE, BATCH = 32, (96, 96), 3
-SMALL = [
-    "--hidden_channels",
-    "8",
-    "--pooled_channels",
-    "2",
-    "--global_channels",
-    "2",
-    "--residual_layers",
-    "1",
-    "--truth_points",
-    "500",
-]
+SMALL_OPTIONS = {"hidden_channels": 8, "pooled_channels": 2, "global_channels": 2, "residual_layers": 1}
+SMALL = [word for name, value in SMALL_OPTIONS.items() for word in (f"--{name}", str(value))]
 TEMPLATE, TRIANGLES = bowl()
 TOPOLOGY = make_topology(TEMPLATE, TRIANGLES, np.random.default_rng(0).permutation(len(TEMPLATE))[:68])
 STATISTICS = LabelStatistics(
@@ -44,7 +34,8 @@ STATISTICS = LabelStatistics(
 
 
 def build(*arguments, preset="standard"):
-    options = vars(build_parser("pixel2mesh", preset).parse_args(["--data_root", "x", *SMALL, *arguments]))
+    words = ["--data_root", "x", *SMALL, "--truth_points", "500", *arguments]
+    options = vars(build_parser("pixel2mesh", preset).parse_args(words))
     torch.manual_seed(0)
     return MODELS["pixel2mesh"].build(options, TOPOLOGY, STATISTICS, WCPA_PROJECTION, IMAGE_SIZE)
 
