@@ -198,7 +198,7 @@ class Pixel2MeshModel(BaseModel):
     ):
         """weights: of the losses, by their names in LOSSES."""
         super().__init__(statistics)
-        self.weights = {"vertices": 5.0, "points": 5.0} if weights is None else dict(weights)
+        self.weights = dict(weights or {name: STANDARD[f"loss_{name}_weight"] for name in LOSSES})
         check_weights(self.weights)
         counts = {"hidden_channels": hidden_channels, "residual_layers": residual_layers, "truth_points": truth_points}
         unneeded = {"pooled_channels": pooled_channels, "global_channels": global_channels}
@@ -250,15 +250,8 @@ class Pixel2MeshModel(BaseModel):
         image_size: tuple[int, int],
     ) -> "Pixel2MeshModel":
         names = ("backbone", "initialisation", "template", "supervision", "num_blocks", "hidden_channels")
-        names += (
-            "pooled_channels",
-            "global_channels",
-            "residual_layers",
-            "offsets",
-            "learned_unpooling",
-            "read_landmarks",
-        )
-        told = {name: options[name] for name in (*names, "truth_points")}
+        names += ("pooled_channels", "global_channels", "residual_layers", "offsets", "learned_unpooling")
+        told = {name: options[name] for name in (*names, "read_landmarks", "truth_points")}
         weights = {name: options[f"loss_{name}_weight"] for name in LOSSES}
         return cls(statistics, topology, projection, image_size, **told, weights=weights)
 
@@ -283,11 +276,7 @@ class Pixel2MeshModel(BaseModel):
             ("num_blocks", 3, "deform the template with so many blocks, each on a finer mesh"),
             ("hidden_channels", 64, "numbers of each vertex in a block"),
             ("pooled_channels", 16, "squeeze each of the encoder's four maps to so many; 0: read all, as published"),
-            (
-                "global_channels",
-                16,
-                "numbers that the first block's vertices read of the whole picture; 0: as published",
-            ),
+            ("global_channels", 64, "each vertex of the first block reads so many of its own of the whole picture"),
             ("residual_layers", 3, "residual layers of a block, each of two graph convolutions"),
             ("truth_points", 3000, "points drawn on the true surface, for --supervision points"),
         ):
