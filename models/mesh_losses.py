@@ -112,12 +112,15 @@ def sample_surface(
 
     verts: (B, N, 3); triangles: (F, 3) int64, counter-clockwise seen from where the normals point. Returns points and
     unit normals, (B, count, 3) each, with gradients to verts. Random numbers are those of torch's global generator
-    where none is given. Raises RuntimeError where a mesh has no area or is not finite.
+    where none is given. Where a mesh has no area, or is not finite, all triangles are alike, and the normals are 0.
     """
     corners = verts[:, triangles]
     sides = corners[:, :, 1:] - corners[:, :, :1]
     areas = torch.linalg.cross(sides[:, :, 0], sides[:, :, 1])
-    picked = torch.multinomial(areas.detach().norm(dim=2), count, replacement=True, generator=generator)
+    chances = areas.detach().norm(dim=2)
+    whole = chances.sum(dim=1, keepdim=True)
+    chances = torch.where(torch.isfinite(whole) & (whole > 0), chances, 1)
+    picked = torch.multinomial(chances, count, replacement=True, generator=generator)
     shares = torch.rand(*picked.shape, 2, device=verts.device, dtype=verts.dtype, generator=generator)
     # A point of the parallelogram of two sides is turned back into the triangle where it lies beyond the third.
     shares = torch.where(shares.sum(dim=2, keepdim=True) > 1, 1 - shares, shares)

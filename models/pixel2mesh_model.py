@@ -24,7 +24,15 @@ from models.backbones import (
 )
 from models.base_model import DECIMETRES, BaseModel, Batch, Outputs, check_weights
 from models.graph_layers import GraphBlock, SparseMatrix, chebyshev_matrix, laplacian_matrix, sparse_product
-from models.mesh_losses import chamfer_loss, edge_loss, laplacian_loss, move_loss, normal_loss, sample_surface
+from models.mesh_losses import (
+    chamfer_loss,
+    edge_loss,
+    laplacian_loss,
+    move_loss,
+    nearest,
+    normal_loss,
+    sample_surface,
+)
 from util.camera import project, transform
 from util.errors import InputError
 from util.mesh import Topology
@@ -57,6 +65,7 @@ PUBLISHED = {
     "learned_unpooling": False,
     "read_landmarks": False,
     "truth_points": 9000,
+    "sampled_chamfer": False,
     "loss_chamfer_weight": 1.0,
     "loss_normal_weight": 1.6e-4,
     "loss_edge_weight": 0.1,
@@ -101,8 +110,12 @@ STANDARD = {
     "offsets": True,
     "read_landmarks": True,
     "truth_points": 3000,
+    "sampled_chamfer": True,
     "loss_vertices_weight": 5.0,
     "loss_chamfer_weight": 100.0,
+    "loss_normal_weight": 0.016,
+    "loss_laplacian_weight": 50.0,
+    "loss_move_weight": 3.3,
 }
 WINDOW = "local"
 LOSSES = ("vertices", "chamfer", "normal", "edge", "laplacian", "move", "points")
@@ -139,7 +152,7 @@ class Stage(nn.Module):
     ):
         super().__init__()
         level, self.block = hierarchy.levels[place], block
-        self.triangles = level.triangles
+        self.register_buffer("triangles", torch.from_numpy(level.triangles).long(), persistent=False)
         vertices, seen = torch.from_numpy(level.vertices), level.to_topology[topology.keypoints]
         self.keypoints, self.truth = SparseMatrix(seen), SparseMatrix(level.from_topology)
         self.laplacian = SparseMatrix(laplacian_matrix(level.edges, len(vertices)))
@@ -194,6 +207,7 @@ class Pixel2MeshModel(BaseModel):
         learned_unpooling: bool = False,
         read_landmarks: bool = True,
         truth_points: int = 3000,
+        sampled_chamfer: bool = True,
         weights: Mapping[str, float] | None = None,
     ):
         """weights: of the losses, by their names in LOSSES."""
@@ -209,7 +223,7 @@ class Pixel2MeshModel(BaseModel):
         if learned_unpooling and template != "semisphere":
             raise InputError(f"--learned_unpooling: wanted --template semisphere, got {template}")
         self.supervision, self.offsets, self.read_landmarks = supervision, offsets, read_landmarks
-        self.image_size, self.truth_points = image_size, truth_points
+        self.image_size, self.truth_points, self.sampled_chamfer = image_size, truth_points, sampled_chamfer
         # They come from the run, not from its weights.
         constants = {"projection": projection.astype(np.float32), "triangles": topology.triangles.astype(np.int64)}
         for name, array in constants.items():
@@ -251,7 +265,7 @@ class Pixel2MeshModel(BaseModel):
     ) -> "Pixel2MeshModel":
         names = ("backbone", "initialisation", "template", "supervision", "num_blocks", "hidden_channels")
         names += ("pooled_channels", "global_channels", "residual_layers", "offsets", "learned_unpooling")
-        told = {name: options[name] for name in (*names, "read_landmarks", "truth_points")}
+        told = {name: options[name] for name in (*names, "read_landmarks", "truth_points", "sampled_chamfer")}
         weights = {name: options[f"loss_{name}_weight"] for name in LOSSES}
         return cls(statistics, topology, projection, image_size, **told, weights=weights)
 
@@ -284,6 +298,11 @@ class Pixel2MeshModel(BaseModel):
         for name, default, told in (
             ("offsets", True, "blocks tell how far vertices go, not where to, as published"),
             ("learned_unpooling", False, "learn where on its edge a semi-sphere's new vertex lies, not in the middle"),
+            (
+                "sampled_chamfer",
+                True,
+                "compare points drawn on the mesh with the true ones, not its vertices, as published",
+            ),
             ("read_landmarks", True, "find poses by the known 68 points, and tell blocks how far off these meshes are"),
         ):
             group.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, default=default, help=told)
@@ -404,15 +423,22 @@ class Pixel2MeshModel(BaseModel):
         return torch.stack(losses).mean()
 
     def surface_losses(self, outputs: Outputs, truth: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Pixel2Mesh's losses, each summed over the blocks, beside points drawn on the meshes (B, N, 3) decimetres."""
+        """Pixel2Mesh's losses, each summed over the blocks, beside points drawn on the meshes (B, N, 3) decimetres.
+
+        Of a coarse mesh the vertices are far from most of the true surface, however well it fits, and they would slide
+        to where they are nearer to more of it: --sampled_chamfer takes points of its own surface (Mesh R-CNN).
+        """
         points, normals = sample_surface(truth, self.triangles, self.truth_points)
         losses = dict.fromkeys(("chamfer", "normal", "edge", "laplacian", "move"), truth.new_zeros(()))
         for number, stage in enumerate(self.stages):
             before, after = outputs[f"before_{number}"], outputs[f"after_{number}"]
             factor = 1.0 if number else FIRST_BLOCK
-            chamfer, nearest = chamfer_loss(after, points, REVERSE)
+            own = sample_surface(after, stage.triangles, self.truth_points)[0] if self.sampled_chamfer else after
+            chamfer, indices = chamfer_loss(own, points, REVERSE)
+            if self.sampled_chamfer:
+                indices = nearest(after, points)
             losses["chamfer"] = losses["chamfer"] + chamfer
-            losses["normal"] = losses["normal"] + normal_loss(after, stage.links, normals, nearest)
+            losses["normal"] = losses["normal"] + normal_loss(after, stage.links, normals, indices)
             losses["edge"] = losses["edge"] + edge_loss(after, stage.links)
             losses["laplacian"] = losses["laplacian"] + factor * laplacian_loss(before, after, stage.laplacian)
             if number:  # the first block has far to go
@@ -425,7 +451,8 @@ class Pixel2MeshModel(BaseModel):
     def deformation(self, outputs: Outputs, batch: Batch) -> list[tuple[torch.Tensor, np.ndarray]]:
         names = ["before_0", *(f"after_{number}" for number in range(len(self.stages)))]
         stages = [self.stages[0], *self.stages]
-        return [(outputs[n] / DECIMETRES, stage.triangles) for n, stage in zip(names, stages, strict=True)]
+        meshes = zip(names, stages, strict=True)
+        return [(outputs[name] / DECIMETRES, stage.triangles.cpu().numpy()) for name, stage in meshes]
 
 
 def make_hierarchy(template: str, topology: Topology, verts_mean: np.ndarray, num_blocks: int) -> MeshHierarchy:

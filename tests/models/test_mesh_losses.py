@@ -195,5 +195,13 @@ def test_samples_come_from_the_generator():
     for own, other in zip(sample_surface(verts, triangles, 10), first, strict=True):
         assert torch.equal(own, other)
     assert not torch.equal(sample_surface(verts, triangles, 10)[0], first[0])
-    with pytest.raises(RuntimeError):
-        sample_surface(torch.zeros(1, 5, 3), triangles, 10)
+
+
+def test_meshes_without_an_area_and_without_numbers_have_samples_all_over_them():
+    triangles = torch.tensor([[0, 1, 2], [2, 3, 4]])
+    verts = torch.stack([torch.ones(5, 3), torch.full((5, 3), torch.nan), torch.rand(5, 3)])
+    points, normals = sample_surface(verts, triangles, 10)
+    assert torch.equal(points[0], torch.ones(10, 3))
+    assert torch.equal(normals[0], torch.zeros(10, 3))
+    assert torch.isnan(points[1]).all()
+    assert torch.isfinite(points[2]).all()

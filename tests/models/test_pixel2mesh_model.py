@@ -169,12 +169,14 @@ def test_some_training_images_show_what_it_finds(batch):
     assert share == pytest.approx(0.25, abs=0.12)
 
 
-def test_a_network_that_gives_no_numbers_is_told_by_its_loss(batch):
-    model = build().train()
+@pytest.mark.parametrize("supervision", ["vertices", "points"])
+def test_a_network_that_gives_no_numbers_is_told_by_its_loss(supervision, batch):
+    model = build("--supervision", supervision).train()
     with torch.no_grad():
         model.encoder.conv1.weight.fill_(torch.nan)
     losses = model.losses(model(batch), batch)
-    assert all(torch.isnan(loss) for loss in losses.values())
+    # nothing has moved yet that is not a number
+    assert all(torch.isnan(loss) for name, loss in losses.items())
 
 
 def test_a_mesh_that_is_no_face_has_the_templates_pose(batch):
@@ -234,6 +236,20 @@ def test_it_learns(template, supervision, batch):
         optimizer.step()
         values.append(loss.item())
     assert min(values[-5:]) < 0.9 * values[0]
+
+
+def test_a_sampled_surface_that_fits_leaves_a_coarse_mesh_where_it_is(batch):
+    """The published Chamfer loss pulls the vertices of a coarse mesh, which lies in the true surface, along it."""
+    pulls = {}
+    for sampled in ("--sampled_chamfer", "--no-sampled_chamfer"):
+        model = build("--supervision", "points", sampled, "--truth_points", "4000", "--loss_chamfer_weight", "1").eval()
+        outputs = model(batch)
+        flat = {**batch, "verts": batch["verts"] * torch.tensor([1, 1, 0.0])}
+        kept = model.stages[0].truth.rows_columns
+        outputs["after_0"] = (10 * flat["verts"][:, kept]).requires_grad_()
+        model.losses(outputs, flat)["chamfer"].backward()
+        pulls[sampled] = outputs["after_0"].grad.abs().mean().item()
+    assert pulls["--sampled_chamfer"] < 0.3 * pulls["--no-sampled_chamfer"]
 
 
 @pytest.mark.parametrize("preset", ["published", "face"])
