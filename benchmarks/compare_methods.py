@@ -76,6 +76,8 @@ METHODS = {
     "pixel2mesh_sphere": "--model pixel2mesh --template semisphere",
     "pixel2mesh_sphere_points": "--model pixel2mesh --template semisphere --supervision points",
 }
+# Those that have seen the 68 points, or another mesh than the mean face, before they learn anything.
+STARTS = ("perspective", "pixel2mesh", "pixel2mesh_sphere")
 # What the names do not say.
 NOTES = """\
 - `dual_resnet_images` does not read the 68 points, as published; `dual_resnet_published` has the published recipe, too,
@@ -275,11 +277,12 @@ def reference_rows(
     device: torch.device,
     num_workers: int,
 ) -> list[Row]:
-    """What learning nothing gets: the mean face, and the fit to the 68 points that one of the methods starts from."""
+    """What learning nothing gets: the mean face, and what some of the methods start from."""
     models = {"mean face at mean pose": (first, MeanFace(first.statistics))}
-    if "perspective" in options.methods:
-        run = read_run(run_folder(options, "perspective", 0) / "latest.pt")
-        models["perspective, untrained"] = run, run.untrained_model()
+    for name in STARTS:
+        if name in options.methods:
+            run = read_run(run_folder(options, name, 0) / "latest.pt")
+            models[f"{name}, untrained"] = run, run.untrained_model()
     return [
         {"title": title}
         | {

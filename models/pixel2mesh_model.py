@@ -40,7 +40,8 @@ from util.mesh_hierarchy import MeshHierarchy, simplified_hierarchy, unpooled_hi
 from util.pnp import solve_pnp
 from util.statistics import LabelStatistics
 
-# noahcao/Pixel2Mesh's resnet.yml, but for the closed ellipsoid that it starts from.
+# noahcao/Pixel2Mesh's resnet.yml, but for the whole ellipsoid that it starts from, the last of its 43 convolutions and
+# what vertices here read of the pose and the 68 points, which nobody tells there. Weights are of decimetres.
 PUBLISHED = {
     "img_size": 224,
     "batch_size": 64,
@@ -269,6 +270,9 @@ class Pixel2MeshModel(BaseModel):
         weights = {name: options[f"loss_{name}_weight"] for name in LOSSES}
         return cls(statistics, topology, projection, image_size, **told, weights=weights)
 
+    def read_weights(self, options: Mapping[str, Any]) -> list[str]:
+        return [f"deforms meshes of {', '.join(str(len(stage.start)) for stage in self.stages)} vertices"]
+
     @staticmethod
     def add_options(group: argparse._ArgumentGroup) -> None:
         add_backbone_name(group)
@@ -287,7 +291,7 @@ class Pixel2MeshModel(BaseModel):
             help="the true vertices, one by one, or points of the true surface, which nobody knows to be which",
         )
         for name, default, told in (
-            ("num_blocks", 3, "deform the template with so many blocks, each on a finer mesh"),
+            ("num_blocks", 3, "deform so many meshes, each finer; those of the mean face have 24 vertices at least"),
             ("hidden_channels", 64, "numbers of each vertex in a block"),
             ("pooled_channels", 16, "squeeze each of the encoder's four maps to so many; 0: read all, as published"),
             ("global_channels", 64, "each vertex of the first block reads so many of its own of the whole picture"),
@@ -296,19 +300,19 @@ class Pixel2MeshModel(BaseModel):
         ):
             group.add_argument(f"--{name}", type=int, default=default, metavar="N", help=told)
         for name, default, told in (
-            ("offsets", True, "blocks tell how far vertices go, not where to, as published"),
+            ("offsets", True, "blocks tell how far vertices go; published: where to"),
             ("learned_unpooling", False, "learn where on its edge a semi-sphere's new vertex lies, not in the middle"),
             (
                 "sampled_chamfer",
                 True,
-                "compare points drawn on the mesh with the true ones, not its vertices, as published",
+                "points drawn on the mesh are compared with the true ones; published: its vertices",
             ),
             ("read_landmarks", True, "find poses by the known 68 points, and tell blocks how far off these meshes are"),
         ):
             group.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, default=default, help=told)
         for name, told in {
             "vertices": "vertices' L1 loss, --supervision vertices",
-            "chamfer": "Chamfer loss, square decimetres, this and the next three of --supervision points",
+            "chamfer": "Chamfer loss, in square decimetres; it and the next four are those of --supervision points",
             "normal": "loss of edges that do not lie in the true surface",
             "edge": "edges' squared lengths",
             "laplacian": "squared change of vertices beside their neighbours by a block",
@@ -428,12 +432,16 @@ class Pixel2MeshModel(BaseModel):
         Of a coarse mesh the vertices are far from most of the true surface, however well it fits, and they would slide
         to where they are nearer to more of it: --sampled_chamfer takes points of its own surface (Mesh R-CNN).
         """
-        points, normals = sample_surface(truth, self.triangles, self.truth_points)
+        # in validation the same of all models and epochs
+        random = None if self.training else torch.Generator(truth.device).manual_seed(0)
+        points, normals = sample_surface(truth, self.triangles, self.truth_points, random)
         losses = dict.fromkeys(("chamfer", "normal", "edge", "laplacian", "move"), truth.new_zeros(()))
         for number, stage in enumerate(self.stages):
             before, after = outputs[f"before_{number}"], outputs[f"after_{number}"]
             factor = 1.0 if number else FIRST_BLOCK
-            own = sample_surface(after, stage.triangles, self.truth_points)[0] if self.sampled_chamfer else after
+            own = after
+            if self.sampled_chamfer:
+                own, _ = sample_surface(after, stage.triangles, self.truth_points, random)
             chamfer, indices = chamfer_loss(own, points, REVERSE)
             if self.sampled_chamfer:
                 indices = nearest(after, points)
@@ -456,15 +464,14 @@ class Pixel2MeshModel(BaseModel):
 
 
 def make_hierarchy(template: str, topology: Topology, verts_mean: np.ndarray, num_blocks: int) -> MeshHierarchy:
-    """The meshes that so many blocks deform, coarse to fine, or as many as the mesh has vertices enough for. Raises
-    InputError where no block is wanted."""
+    """The meshes that so many blocks deform, coarse to fine; for the mean face as many as it has vertices enough for.
+    Raises InputError where no block is wanted."""
     if num_blocks < 1:
         raise InputError(f"--num_blocks: wanted 1 or more, got {num_blocks}")
     size = len(verts_mean)
+    if template == "semisphere":
+        # a disc of r rings has 3 r (r + 1) + 1 vertices, and twice the rings on the next finer level
+        rings = max(1, round((size / 3) ** 0.5 / 2 ** (num_blocks - 1)))
+        return unpooled_hierarchy(topology, verts_mean, rings, num_blocks)
     sizes = [round(size / COARSER**power) for power in range(num_blocks - 1, 0, -1)]
-    sizes = [count for count in sizes if count >= LEAST_VERTICES]
-    if template == "mean":
-        return simplified_hierarchy(topology, verts_mean, sizes)
-    # a disc of r rings has 3 r (r + 1) + 1 vertices, and twice the rings on the next finer level
-    rings = max(1, round((size / 3) ** 0.5 / 2 ** len(sizes)))
-    return unpooled_hierarchy(topology, verts_mean, rings, len(sizes) + 1)
+    return simplified_hierarchy(topology, verts_mean, [count for count in sizes if count >= LEAST_VERTICES])

@@ -1,6 +1,7 @@
 """The arrows of the house: which folder may import from which."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -93,3 +94,14 @@ def test_nothing_below_the_steps_imports_the_predictors():
     predictors = {"util.predictor", "util.photo_predictor", "util.threeddfa_predictor", "util.deep3d_predictor"}
     below = [path for path in project_files() if not path.stem.endswith("predictor")]
     assert not [path for path in below if predictors & imported(path)]
+
+
+@pytest.mark.parametrize(
+    "path", [HOUSE / "README.md", *sorted((HOUSE / "docs").rglob("*.md"))], ids=lambda path: path.name
+)
+def test_what_a_page_links_to_is_there(path):
+    text = path.read_text()
+    targets = re.findall(r"\]\(([^)#]+)[^)]*\)", text)
+    missing = [target for target in targets if "://" not in target and not (path.parent / target).exists()]
+    assert not missing
+    assert "@@" not in text  # a figure that is still to come

@@ -15,7 +15,7 @@ from util.errors import InputError
 from util.mesh import Topology
 from util.mesh_simplification import SimplifiedMesh, simplify, unique_edges
 from util.surface import Surface
-from util.uv import close_holes, outline_and_holes, uv_layout
+from util.uv import close_holes, is_disc, outline_and_holes, uv_layout
 
 # How far the nose may be moved to get to the middle of the disc, whose radius is 1.
 LARGEST_SHIFT = 0.5
@@ -102,7 +102,7 @@ def unpooled_hierarchy(topology: Topology, vertices: np.ndarray, rings: int, num
 
     The data root's mesh is laid over it by a flat chart of both, without folds: the outline round the ellipsoid's rim,
     the frontmost vertex of `vertices` near the pole, holes (eyes, mouth) closed by the mean of their borders.
-    Raises InputError where rings or levels are less than 1 or the mesh is flat.
+    Raises InputError where rings or levels are less than 1, the mesh is flat, or is not of one piece with an outline.
     """
     if rings < 1 or num_levels < 1:
         raise InputError(f"half ellipsoid: wanted at least 1 ring and 1 level, got {rings} and {num_levels}")
@@ -196,6 +196,10 @@ def _closed_chart(topology: Topology, vertices: np.ndarray) -> tuple[np.ndarray,
     moved = np.stack([chart[:, 0] * np.sqrt(1 - shift**2), chart[:, 1] - shift], axis=1) / (1 - shift * chart[:, 1:])
     _, holes = outline_and_holes(topology.template, topology.triangles)
     closed, closed_triangles = close_holes(moved, topology.triangles, holes)
+    if not is_disc(len(closed), closed_triangles):
+        raise InputError(
+            "half ellipsoid: wanted a mesh of one piece with an outline, which can be flattened, got another"
+        )
     means = [csr_array(np.full((1, len(hole)), 1 / len(hole))) @ _selection(hole, len(chart)) for hole in holes]
     return closed, closed_triangles, vstack([eye_array(len(chart)), *means], format="csr")
 

@@ -29,6 +29,7 @@ SURFACE_TABLE = {
     "w. CD": "chamfer_p2m",
     "w. F1 tau": "f1_tau_percent",
     "w. F1 2tau": "f1_2tau_percent",
+    "flipped": "flipped_percent",
 }
 
 

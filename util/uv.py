@@ -32,7 +32,7 @@ def uv_layout(topology: Topology, roundness: int = ROUNDNESS) -> np.ndarray:
     unrolled = np.stack([0.1 * np.arctan2(vertices[:, 0], vertices[:, 2]), vertices[:, 1]], axis=1)
     outline, holes = outline_and_holes(vertices, triangles)
     closed_vertices, closed_triangles = close_holes(vertices, triangles, holes)
-    if not len(outline) or not _is_disc(len(closed_vertices), closed_triangles):
+    if not len(outline) or not is_disc(len(closed_vertices), closed_triangles):
         return _scaled(unrolled, topology.mirror)
     places = _on_rounded_square(_steps(vertices[outline]), unrolled[outline], roundness)
     chart = _inner_means(_mean_value_weights(closed_vertices, closed_triangles), outline, places)
@@ -84,7 +84,8 @@ def close_holes(vertices: np.ndarray, triangles: np.ndarray, holes: list[np.ndar
     return np.concatenate([vertices, *middles]), np.concatenate([triangles, *fans])
 
 
-def _is_disc(num_vertices: int, triangles: np.ndarray) -> bool:
+def is_disc(num_vertices: int, triangles: np.ndarray) -> bool:
+    """Whether a mesh is of one piece and has one border."""
     edges = np.unique(np.sort(_directed_edges(triangles), axis=1), axis=0)
     graph = coo_matrix((np.ones(len(edges)), edges.T), (num_vertices, num_vertices))
     euler = num_vertices - len(edges) + len(triangles)

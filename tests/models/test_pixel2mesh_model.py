@@ -190,7 +190,8 @@ def test_a_mesh_that_is_no_face_has_the_templates_pose(batch):
 
 
 def test_unpooling_is_learned_along_the_edges(batch):
-    plain, learned = (build("--template", "semisphere", *more) for more in ((), ("--learned_unpooling",)))
+    sphere = "--template", "semisphere", "--num_blocks", "2"
+    plain, learned = (build(*sphere, *more) for more in ((), ("--learned_unpooling",)))
     coarse, fine = learned.stages
     values = torch.rand(len(coarse.start), BATCH, 5)
     torch.testing.assert_close(fine.unpool(values), plain.stages[1].unpool(values))  # the middles, at first
@@ -282,6 +283,25 @@ def test_deformation_shows_every_block(batch):
     for verts, triangles in meshes:
         assert triangles.max() == verts.shape[1] - 1
         assert 0.02 < verts.abs().max() < 0.2  # metres
+
+
+def test_it_says_which_meshes_it_deforms():
+    """A quarter of the 99 vertices, less one whose mirror image went; rings of 1, 2, 4 and 8 steps."""
+    for model, sizes in (
+        (build(), "24, 99"),
+        (build("--num_blocks", "1"), "99"),
+        (build(preset="face"), "7, 19, 61, 217"),
+    ):
+        assert model.read_weights({}) == [f"deforms meshes of {sizes} vertices"]
+
+
+def test_validation_draws_the_same_points_each_time(batch):
+    model = build("--supervision", "points").eval()
+    outputs = model(batch)
+    one, other = (model.losses(outputs, batch)["chamfer"].item() for _ in range(2))
+    assert one == other
+    model.train()
+    assert model.losses(outputs, batch)["chamfer"].item() != one
 
 
 def test_bad_options_are_told():

@@ -10,6 +10,7 @@ from data.synthetic.shape import procedural_face
 from data.wcpa import WcpaRoot
 from tests.util.faces import bowl_topology
 from util.errors import InputError
+from util.mesh import make_topology
 from util.mesh_hierarchy import simplified_hierarchy, unpooled_hierarchy
 from util.uv import border_loops
 
@@ -241,3 +242,13 @@ def test_half_ellipsoids_that_cannot_be_are_told():
             unpooled_hierarchy(topology, topology.template, rings, num_levels)
     with pytest.raises(InputError, match="half axes above 0"):
         unpooled_hierarchy(topology, topology.template * [1.0, 1.0, 0.0], 5, 1)
+
+
+def test_a_mesh_that_cannot_be_flattened_is_told():
+    """A closed one: two square pyramids, base on base."""
+    vertices = np.float32([[1, 0, 0], [0, 1, 0], [-1, 0, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]])
+    around = [(0, 1), (1, 2), (2, 3), (3, 0)]
+    triangles = np.array([[a, b, 4] for a, b in around] + [[b, a, 5] for a, b in around])
+    closed = make_topology(vertices, triangles, np.arange(68) % 6)
+    with pytest.raises(InputError, match="half ellipsoid: wanted a mesh of one piece with an outline"):
+        unpooled_hierarchy(closed, vertices.astype(np.float64), 2, 2)
