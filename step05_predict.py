@@ -218,10 +218,10 @@ def predict_photos(predictor: PhotoPredictor, photos: list[Path], options: argpa
         output.close()
     read, without = len(output.found), [str(item.path) for item in output.found if not item.faces]
     if read == len(without):
-        raise InputError(
-            f"--input {source}: wanted photos with faces, could read {read} of {len(photos)}"
-            + (" and found no face; --boxes says where they are" if read else "")
-        )
+        told = " and found no face; --boxes says where they are" if read else ""
+        if read and options.boxes:
+            told = " and saw no face in --boxes that is large enough, at the second look, too; --steps 1 has but one"
+        raise InputError(f"--input {source}: wanted photos with faces, could read {read} of {len(photos)}{told}")
     if without:
         print(f"no face found in {some(without)}")
     faces = sum(len(item.faces) for item in output.found)

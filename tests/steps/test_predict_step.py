@@ -183,6 +183,9 @@ def test_boxes_from_a_file(predict, photos, tmp_path):
     boxes.write_text("image,left,top,right,bottom\nthree.jpg,10,10,60,70\n")
     status, text = predict(photos, "--boxes", boxes)
     assert (status, "got 1: three.jpg" in text) == (1, True)
+    boxes.write_text("image,left,top,right,bottom\none.jpg,10,10,11,11\n")
+    status, text = predict(photos / "one.jpg", "--boxes", boxes)
+    assert (status, "saw no face in --boxes that is large enough" in text) == (1, True)
 
 
 def test_given_points_or_detected(predict, photos, tmp_path):
