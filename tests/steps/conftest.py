@@ -29,7 +29,7 @@ class BrightDetector:
         return [Detection(np.float64([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]), 1.0)]
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def small_networks():
     """The steps train small networks here; the script of a step in a process of its own trains the real ones."""
     with pytest.MonkeyPatch.context() as patch:
@@ -49,7 +49,7 @@ def checkpoints(root_template, tmp_path_factory):
     common = ["--data_root", str(root_template), "--cache_dir", str(folder / "cache")]
     training = ["--checkpoints_dir", str(folder / "checkpoints"), "--name", "tiny", "--precision", "fp32"]
     with pytest.MonkeyPatch.context() as patch:
-        put_small_networks(patch)  # this fixture is made before those of the package
+        put_small_networks(patch)  # this fixture is made before those of a module
         patch.setattr(sys, "argv", ["step01_preparation.py", *common, "--num_workers", "0"])
         run_step(step01_preparation.main)
         patch.setattr(sys, "argv", ["step02_train.py", *common, *training, *TRAINING.split()])

@@ -81,7 +81,7 @@ def test_evaluation_scores_and_draws_what_is_aggregated(trained, tmp_path, run_s
     assert len(set(alone)) == 4
     assert by_action[0] == by_action[1]
     assert by_action[2] == by_action[3]
-    assert abs(by_action[0] - by_action[2]) > 1e-3
+    assert abs(by_action[0] - by_action[2]) > 1e-4  # mm; they are written with five decimals
     np.testing.assert_allclose(by_subject, by_subject[0], rtol=1e-6)
 
 

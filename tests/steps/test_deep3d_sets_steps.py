@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+import torchvision
 from scipy.io import loadmat
 
 import step01_preparation
@@ -16,6 +17,7 @@ import step04_make_submission
 import step05_predict
 from data.wcpa import SampleId, WcpaRoot
 from data.wcpa_dataset import WcpaDataset
+from models.backbones import RESNETS
 from models.loading import read_run
 from tests.models.published_deep3d import write_bases, write_weights
 from tests.steps.test_steps import stop_after_six, weights
@@ -144,7 +146,9 @@ def test_photos_by_runs(trained, root_template, tmp_path, run_script):
 
 
 @pytest.fixture
-def published(tmp_path):
+def published(tmp_path, monkeypatch):
+    # published weights are those of the real network
+    monkeypatch.setitem(RESNETS, "resnet18", torchvision.models.resnet18)
     (tmp_path / "photos/detections").mkdir(parents=True)
     weights, bases = write_weights(tmp_path)[0], write_bases(tmp_path)[0]
     return ["--method", "deep3d", "--weights", weights, "--bases", bases, "--gpu_ids", -1]
