@@ -139,7 +139,8 @@ SANE_SPREAD = (0.5, 2.0)
 class Stage(nn.Module):
     """A level of the hierarchy, with the block that deforms it. Coordinates are (n, B, 3) decimetres, vertices first.
 
-    start: (n, 3), its vertices before all blocks; links: (L, 2) pairs of vertices, which losses take for edges.
+    start: (n, 3), its vertices before all blocks; links: (L, 2) pairs of vertices, which losses take for edges;
+    learned_moves: whether vertices also make a learned move that is the same in all pictures.
     """
 
     def __init__(
@@ -150,6 +151,7 @@ class Stage(nn.Module):
         block: GraphBlock,
         links: np.ndarray,
         learned_unpooling: bool,
+        learned_moves: bool,
     ):
         super().__init__()
         level, self.block = hierarchy.levels[place], block
@@ -163,6 +165,7 @@ class Stage(nn.Module):
         for name, tensor in constants.items():
             self.register_buffer(name, tensor.float(), persistent=False)
         self.up = SparseMatrix(hierarchy.up[place - 1]) if place else None
+        self.moves = nn.Parameter(torch.zeros(len(vertices), 1, 3)) if learned_moves else None
         self.positions = None
         if learned_unpooling and place:
             middles = torch.from_numpy(hierarchy.middles[place - 1])
@@ -252,7 +255,9 @@ class Pixel2MeshModel(BaseModel):
                     nn.init.zeros_(layer.weight)
             # what the published losses take for edges: both ways, and each vertex with itself
             links = np.stack(matrix.nonzero(), axis=1).astype(np.int64)
-            self.stages.append(Stage(hierarchy, place, topology, block, links, learned_unpooling))
+            # an ellipsoid has no nose: what all faces share is learned; blocks have the same weights for all vertices
+            moves = offsets and template == "semisphere"
+            self.stages.append(Stage(hierarchy, place, topology, block, links, learned_unpooling, moves))
         self.last = SparseMatrix(hierarchy.levels[-1].to_topology)
 
     @classmethod
@@ -357,6 +362,8 @@ class Pixel2MeshModel(BaseModel):
                 read.append(lifted.unflatten(1, (len(start), -1)).transpose(0, 1))
             values, hidden = stage.block(torch.cat(read, dim=2))
             after = before + OFFSET_UNIT * values if self.offsets else values
+            if stage.moves is not None:
+                after = after + stage.moves
             places = after - start if self.offsets else after
             outputs |= {f"before_{number}": before.transpose(0, 1), f"after_{number}": after.transpose(0, 1)}
         verts = sparse_product(self.last, after).transpose(0, 1)
