@@ -218,6 +218,20 @@ def test_each_vertex_of_the_first_block_reads_the_whole_picture_its_own_way(batc
     assert (place[changed] - place[40])[:, :2].norm(dim=1).max() < 3 * 0.026
 
 
+def test_an_ellipsoids_vertices_learn_what_all_faces_share(batch):
+    model = build("--template", "semisphere", "--num_blocks", "2").eval()
+    before = model(batch)
+    with torch.no_grad():
+        model.stages[1].moves[3] = torch.tensor([0.1, 0.2, 0.3])
+    after = model(batch)
+    assert torch.equal(after["after_0"], before["after_0"])
+    moved = after["after_1"] - before["after_1"]
+    torch.testing.assert_close(moved[:, 3], torch.tensor([[0.1, 0.2, 0.3]] * BATCH))
+    assert moved.abs().sum() == pytest.approx(0.6 * BATCH, rel=1e-5)
+    for other in (build(), build(preset="published")):  # the mean face has it already; published ones give places
+        assert all(stage.moves is None for stage in other.stages)
+
+
 @pytest.mark.parametrize("supervision", ["vertices", "points"])
 @pytest.mark.parametrize("template", ["mean", "semisphere"])
 def test_it_learns(template, supervision, batch):
