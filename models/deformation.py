@@ -12,6 +12,8 @@ from util.mesh_hierarchy import MeshHierarchy, simplified_hierarchy, unpooled_hi
 
 # A level has at most so many of the vertices of the next finer one, and at least so many in all.
 COARSER, LEAST_VERTICES = 4, 24
+# An ellipsoid's triangles are four times as many with each block.
+MOST_BLOCKS = 6
 # How far what a key point tells reaches, as the deviation of a Gaussian, metres.
 POINT_REACH = 0.015
 
@@ -63,9 +65,9 @@ class Stage(nn.Module):
 
 def make_hierarchy(template: str, topology: Topology, verts_mean: np.ndarray, num_blocks: int) -> MeshHierarchy:
     """The meshes that so many blocks deform, coarse to fine; for the mean face as many as it has vertices enough for.
-    Raises InputError where no block is wanted."""
-    if num_blocks < 1:
-        raise InputError(f"--num_blocks: wanted 1 or more, got {num_blocks}")
+    Raises InputError where none or too many are wanted."""
+    if not 1 <= num_blocks <= MOST_BLOCKS:
+        raise InputError(f"--num_blocks: wanted 1..{MOST_BLOCKS}, got {num_blocks}")
     size = len(verts_mean)
     if template == "semisphere":
         # a disc of r rings has 3 r (r + 1) + 1 vertices, and twice the rings on the next finer level

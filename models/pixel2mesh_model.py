@@ -14,14 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from models.backbones import (
-    PointLayers,
-    add_backbone_name,
-    add_initialisation,
-    pyramid,
-    pyramid_channels,
-    resnet,
-)
+from models.backbones import PointLayers, add_backbone_name, add_initialisation, pyramid, pyramid_channels, resnet
 from models.base_model import DECIMETRES, BaseModel, Batch, Outputs, check_weights
 from models.deformation import Stage, make_hierarchy
 from models.graph_layers import GraphBlock, SparseMatrix, chebyshev_matrix, sparse_product

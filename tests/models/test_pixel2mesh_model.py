@@ -321,8 +321,9 @@ def test_validation_draws_the_same_points_each_time(batch):
 def test_bad_options_are_told():
     with pytest.raises(InputError, match="--learned_unpooling: wanted --template semisphere, got mean"):
         build("--learned_unpooling")
-    with pytest.raises(InputError, match="--num_blocks: wanted 1 or more, got 0"):
-        build("--num_blocks", "0")
+    for number in ("0", "7"):
+        with pytest.raises(InputError, match=rf"--num_blocks: wanted 1\.\.6, got {number}"):
+            build("--template", "semisphere", "--num_blocks", number)
     with pytest.raises(InputError, match="--hidden_channels: wanted 1 or more, got 0"):
         build("--hidden_channels", "0")
     with pytest.raises(InputError, match="--loss_move_weight: wanted a number from 0 up, got -1"):
