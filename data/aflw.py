@@ -128,8 +128,10 @@ class AflwRoot(WcpaRoot):
     def check_resources(self) -> None:
         """Raises FileNotFoundError where no face model has been given."""
         if not (self.root / "resources" / "face_model.npz").is_file():
-            told = "labels are those of the Basel Face Model; run step01_preparation.py --dataset aflw2000 --face_model"
-            raise FileNotFoundError(f"data root {self.root}: no resources/face_model.npz: {told}")
+            wanted = (
+                "labels are those of the Basel Face Model; run step01_preparation.py --dataset aflw2000 --face_model"
+            )
+            raise FileNotFoundError(f"data root {self.root}: no resources/face_model.npz: {wanted}")
 
     def fingerprint(self) -> str:
         """A digest of the names, the topology files and the first .mat."""
@@ -242,8 +244,8 @@ def checked_array(path: Path, name: str, shape: tuple[int | None, ...]) -> np.nd
     except TypeError as error:
         raise InputError(f"{path}: {error}") from None
     except InputError as error:
-        told = str(error)
-        raise InputError(told if str(path) in told else f"{path}: {told}") from None
+        message = str(error)
+        raise InputError(message if str(path) in message else f"{path}: {message}") from None
 
 
 @lru_cache(maxsize=1)

@@ -21,7 +21,8 @@ TABLE = {
     "tz mm": "tz_error_mm",
     "NME %": "nme68_percent",
 }
-# The same of what Pixel2Mesh's tables show: means over the facial actions, then those weighted by their images.
+# The same of what Pixel2Mesh's tables show: means over the facial actions, then those weighted by their images; and
+# of the triangles that face away from the true ones.
 SURFACE_TABLE = {
     "CD": "chamfer_p2m_group_mean",
     "F1 tau": "f1_tau_percent_group_mean",
