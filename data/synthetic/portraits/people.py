@@ -10,7 +10,7 @@ from data.synthetic import hair
 from data.synthetic.geometry import smooth_step
 from data.synthetic.portraits.hair_laying import make_bed
 from data.synthetic.portraits.hairdos import Hairdo, grow
-from data.synthetic.portraits.head import FACE, TEETH, EYES, Head
+from data.synthetic.portraits.head import EYES, FACE, TEETH, Head
 from data.synthetic.portraits.light import LUMINANCE
 from data.synthetic.portraits.looks import Look, Looks
 from data.synthetic.portraits.outfit import Outfit, make_outfit, pyramid

@@ -128,8 +128,9 @@ def draw_portrait(
 
 
 def strands_of(person: Person, vertices: np.ndarray, sharpness: float) -> list[hair.Strands]:
-    """The scalp's hair, if any, first, then brows, lashes and beard, moved with the skin (V, 3), canonical metres; fewer
-    and wider strands where a metre has few pixels."""
+    """The scalp's hair, if any, first, then brows, lashes and beard, moved with the skin (V, 3), canonical metres.
+
+    There are fewer and wider strands where a metre has few pixels."""
     share = float(np.clip(sharpness / FINE_HAIR, LEAST_HAIR, 1.0))
     triangles, mean = person.studio.head.skin_triangles, person.studio.head.mean
     groups = [person.scalp, *person.character.hairdo.others]
@@ -183,7 +184,10 @@ def light_head(
         lights, points[wet], skin.normals[source[wet]], look.albedo[wet], look.gloss[wet], ambient[source[wet]],
         [open_sky[wet] for open_sky in seen], wrap=False, lobes=WET_LOBES,
     )[1]  # fmt: skip
-    textures = [level_for(levels, SPANS.get(index, SKIN_SPAN), sharpness) for index, levels in enumerate(person.character.levels)]
+    textures = [
+        level_for(levels, SPANS.get(index, SKIN_SPAN), sharpness)
+        for index, levels in enumerate(person.character.levels)
+    ]
     return Lit(points, light, shine, head.uv, head.drawn_triangles, head.surface, textures)
 
 
@@ -218,7 +222,9 @@ def light_strands(
     tips = strands.tips - strands.colours
     albedo = np.repeat(strands.colours, steps, axis=0) + along[:, None] * np.repeat(tips, steps, axis=0)
     lit = [shadow.lit(points, bias=0.006) for shadow in shadows]
-    light, shine = (np.repeat(one, 2, axis=0) for one in light_hair(lights, points, tangents, albedo, around, lit, along))
+    light, shine = (
+        np.repeat(one, 2, axis=0) for one in light_hair(lights, points, tangents, albedo, around, lit, along)
+    )
     surface = np.zeros(len(mesh.triangles), np.uint8)
     return Lit(mesh.points, light, shine, np.zeros((len(light), 2), np.float32), mesh.triangles, surface, [WHITE])
 
