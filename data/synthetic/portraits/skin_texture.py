@@ -19,7 +19,7 @@ NOISES = {  # reach down and across, texels of the face
     "pores": (0.7, 0.7),
     "mottle": (3.0, 3.0),
     "patches": (11.0, 11.0),
-    "spots": (1.3, 1.3),
+    "spots": (1.6, 1.6),
     "hairs": (0.6, 3.0),
     "roots": (0.5, 0.5),
     "lines": (5.0, 0.8),
@@ -54,8 +54,8 @@ class SkinTexturePainter:
         blood = np.float32(0.05 * traits.blotches * even) * self._noise(rng, "patches")
         blood += np.float32(0.025 * even) * self._noise(rng, "mottle")
         if traits.freckles:
-            spots = np.clip(self._noise(rng, "spots") - np.float32(rng.uniform(0.8, 1.7)), 0.0, 0.9)
-            melanin += np.float32(0.6 * traits.freckles * even) * spots * self._freckle_map
+            spots = np.clip(self._noise(rng, "spots") - np.float32(rng.uniform(1.2, 2.1)), 0.0, 0.6)
+            melanin += np.float32(traits.freckles * even) * spots * self._freckle_map
         self._paint_spots(rng, traits, melanin, blood)
         light = np.float32(-0.035 * traits.pores) * pores * self._pore_map
         light += np.float32(0.10) * np.minimum(self._noise(rng, "lines"), 0.5) * self._maps["lips"]
@@ -99,7 +99,7 @@ class SkinTexturePainter:
     def _roots(self, rng: np.random.Generator, traits: Traits) -> tuple[np.ndarray, np.ndarray]:
         """Stubble and the brows' roots: their share of each texel, and the logarithm (3,) of what they do to skin."""
         skin = pigment_colour(np.float32(traits.melanin), np.float32(traits.haemoglobin), traits.carotene)
-        darker = np.clip(np.log((traits.hair + 0.003) / skin), -3.0, 0.0).astype(np.float32)
+        darker = np.clip(np.log((0.55 * traits.hair + 0.003) / skin), -3.0, 0.0).astype(np.float32)
         share = np.float32(0.8 * traits.brows) * self._maps["brows"]
         share *= np.clip(1.0 + 0.35 * self._noise(rng, "hairs"), 0.2, 1.5)
         if traits.stubble:

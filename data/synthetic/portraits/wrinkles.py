@@ -67,7 +67,7 @@ def _lines(rng: np.random.Generator, marks: np.ndarray, strength: float) -> list
     """Across the forehead, between the brows and beside the eyes."""
     found = []
     brow, left, right = marks[17:27, 1].min(), marks[17, 0], marks[26, 0]
-    gap = 0.16 * brow
+    gap = 0.13 * brow
     for number in range(int(rng.integers(2, 6))):
         height = brow - gap * (number + 1.2 + rng.uniform(-0.3, 0.3))
         begin, end = left + (right - left) * np.array([rng.uniform(0.0, 0.3), rng.uniform(0.7, 1.0)])
