@@ -29,7 +29,7 @@ def grow_brows(rng: np.random.Generator, bed: HairBed, colours: HairColours, mas
     density = rng.uniform(0.4, 1.3)
     length = (0.005, 0.0105) if masculine else (0.004, 0.008)
     darker = colours.natural[None] * np.float32(rng.uniform(0.45, 0.95))
-    count, width = int(480 * density * thickness), 0.00022 * density**0.5
+    count, width = int(650 * density * thickness), 0.00028 * density**0.5
     return [_dyed(hair.grow_short_hair(rng, bed.surface, mask, darker, count, length, along, 0.5, width))]
 
 

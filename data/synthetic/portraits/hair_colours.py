@@ -33,7 +33,7 @@ def draw_colours(rng: np.random.Generator, colour: np.ndarray, masculine: bool, 
     grey = np.clip(rng.normal((age - 48) / 30, 0.3), 0.0, 1.0)
     if grey > 0.1 and not (not masculine and rng.random() < 0.6):
         white = np.float32([0.50, 0.49, 0.47]) * rng.uniform(0.5, 1.1, (12, 1)).astype(np.float32)
-        share = (rng.random((12, 1)) < grey) * np.float32(0.85)
+        share = np.clip(grey * 1.2 + rng.normal(-0.1, 0.18, (12, 1)), 0.0, 0.95).astype(np.float32)
         variants = variants + share * (white - variants)
     tips = variants * np.float32(rng.uniform(0.9, 1.25))  # the sun bleaches them
     kind = rng.random() * (2.0 if masculine else 1.0)

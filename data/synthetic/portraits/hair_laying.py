@@ -30,9 +30,9 @@ class Ground:
     def under(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Heights (S,) over the skin and its unit normals (S, 3), for points (S, 3) float32."""
         place = (points - self.origin) * np.float32(1 / CELL)
-        cell = np.clip(np.rint(place), 0, np.array(self.cells.shape[:3]) - 1).astype(np.int32)
-        found = self.cells[cell[:, 0], cell[:, 1], cell[:, 2]]
-        away = (place - cell) * np.float32(CELL)
+        middle = np.clip(np.rint(place), 0, np.float32(self.cells.shape[:3]) - 1)
+        found = self.cells[tuple(middle.astype(np.int32).T)]
+        away = (place - middle) * np.float32(CELL)
         return found[:, 3] + np.einsum("si,si->s", away, found[:, :3]), found[:, :3]
 
 
@@ -163,6 +163,7 @@ def lay(
             heading = heading + np.float32(0.25 * (1 - fall.lift) * (1 - share)) * flow
             heading = heading + np.float32(fall.gravity) * DOWN
         below = np.clip((bed.brow - bed.third - last[:, 1]) / bed.third, 0.0, 1.0)
+        heading[:, 0] *= 1 - np.float32(0.35) * below  # hair that hangs does not go on aside
         heading[:, 2] += fall.drift * below
         heading += np.float32(0.05) * rng.standard_normal((count, 3), np.float32)
         reached = last + step * unit(heading)

@@ -12,6 +12,7 @@ from data.synthetic.portraits.hair_laying import HairBed
 from data.synthetic.portraits.scalp_hair import grow_scalp
 
 WIDER = 0.75  # strands that are 1 / n as many are n ** this as wide: they overlap many times, and less so when fewer
+WIDEST = np.float32(0.10)  # half width of a widened strand, as a share of its length
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Hairdo:
     """All of a person's hair on the mean head.
 
     scalp: moves with the head; others: follow the skin; `triangle` counts the head's `skin_triangles`
-    cover: 0..1, how far the scalp takes the hair's colour; cover_mask: (V,) float32 where on the skin's vertices it does
+    cover: 0..1, how far the scalp takes the hair's colour; cover_mask: (V,) float32, where on the skin
     colour: (3,) float32 linear albedo at the roots; gloss: 0 dull .. 1 wet; cut: name of the Cut, or "bald"
     """
 
@@ -105,16 +106,25 @@ def _hairline(rng: np.random.Generator, bed: HairBed, masculine: bool, age: floa
 
 
 def thin(strands: DyedStrands, share: float) -> DyedStrands:
-    """Every so manieth strand, wider for it: for small pictures. share: 0..1 of the strands that stay."""
+    """Every so manieth strand, wider for it: for small pictures. share: 0..1 of the strands that stay.
+
+    Short ones stay slim, since the skin under them has their colour.
+    """
     count = len(strands.points)
     kept = (np.arange(max(1, round(share * count))) / share).astype(np.int64) if count else np.zeros(0, np.int64)
     kept = kept[kept < count]
     picked = {field.name: getattr(strands, field.name)[kept] for field in fields(strands) if field.name != "turns"}
-    picked["widths"] = picked["widths"] * np.float32(share**-WIDER)
+    steps = np.diff(picked["points"], axis=1)
+    length = np.sqrt(np.square(steps).sum(axis=2)).sum(axis=1, keepdims=True)
+    picked["widths"] = np.minimum(
+        picked["widths"] * np.float32(share**-WIDER), np.maximum(picked["widths"], WIDEST * length)
+    )
     return replace(strands, **picked)
 
 
-def press(bed: HairBed, strands: DyedStrands, normal: np.ndarray, offset: float, room: float = 0.003) -> DyedStrands:
+def cut_above(
+    bed: HairBed, strands: DyedStrands, normal: np.ndarray, offset: float, room: float = 0.003
+) -> DyedStrands:
     """Hair under a hat: where normal @ place > offset (unit (3,), metres) nothing stands off the skin by more than
     `room`; over 4 cm below that plane it comes out to where it was."""
     flat = strands.points.reshape(-1, 3)

@@ -32,7 +32,7 @@ def grow_scalp(rng: np.random.Generator, bed: HairBed, cut: Cut, mask: np.ndarra
         points = np.concatenate([points, tails])
         roots, triangle = np.concatenate([roots, roots[rooted]]), np.concatenate([triangle, triangle[rooted]])
         barycentric = np.concatenate([barycentric, barycentric[rooted]])
-    taper = np.clip(1.25 - np.linspace(0.0, 1.0, cut.steps + 1) ** 2, 0.2, 1.0)
+    taper = np.clip(1.25 - (1.25 - cut.tip) * np.linspace(0.0, 1.0, cut.steps + 1) ** 2, 0.0, 1.0)
     widths = cut.width * taper[None] * rng.uniform(0.7, 1.3, (len(points), 1))
     tints = colour_strands(rng, colours, roots)
     return DyedStrands(points, widths.astype(np.float32), tints[0], triangle, barycentric, False, tints[1])
@@ -61,7 +61,8 @@ def _comb(
     fringed: np.ndarray,
 ) -> np.ndarray:
     """(S, 3) float32 unit directions along the skin that the comb gives the hair at its roots."""
-    side = np.tanh((roots[:, 0] - part) / 0.006)
+    back = np.clip((bed.front - 0.02 - roots[:, 2]) / 0.03, 0.0, 1.0)  # where no part is seen
+    side = np.tanh((roots[:, 0] - part * (1 - back)) / (0.006 + 0.05 * back))
     front = np.clip((roots[:, 2] - bed.front) / 0.03, 0.0, 1.0)
     one = np.ones(len(roots), np.float32)
     whorl = np.float32([rng.normal(0, 0.01), bed.crown, bed.front - 0.05 + rng.normal(0, 0.01)])
@@ -187,7 +188,7 @@ def _hanging(
     """Strands (S, size, 3) of a ponytail or a braid that leaves the head at a place (3,) along out (1, 3)."""
     one = np.ones(1, np.float32)
     drift = np.float32(rng.uniform(0.1, 0.3) if braided else rng.uniform(-0.2, 0.1)) * one
-    fall = Fall(length * one, 0.012 * one, 0.8, 0.3, 0.2, drift, 0.0 * one, LOWEST * one)
+    fall = Fall(length * one, 0.012 * one, 0.8, 0.45, 0.2, drift, 0.0 * one, LOWEST * one)
     middle = lay(rng, bed, fall, place[None], out, out, size - 1)
     along = np.linspace(0.0, 1.0, size)
     strand = rng.integers(0, 3, (count, 1)) * (2 * np.pi / 3)
