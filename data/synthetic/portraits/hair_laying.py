@@ -182,8 +182,8 @@ def _open_face(bed: HairBed, points: np.ndarray, side: np.ndarray, opening: np.n
     """Moves points (S, 3) that lie before the face out to its sides (S,), in place."""
     before = smooth_step(points[:, 2], bed.front - 0.005, bed.front + 0.025)
     before *= 1 - smooth_step(points[:, 1], bed.brow + 0.3 * bed.third, bed.brow + 0.75 * bed.third)
-    lacking = opening * before - side * points[:, 0]
-    points[:, 0] += (0.7 * side * np.maximum(lacking, 0.0) * (opening > 0)).astype(np.float32)
+    lacking = np.maximum(opening - side * points[:, 0], 0.0) * (opening > 0)
+    points[:, 0] += (0.7 * before * side * lacking).astype(np.float32)
 
 
 def lift_out(bed: HairBed, points: np.ndarray) -> np.ndarray:
