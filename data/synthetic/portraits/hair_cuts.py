@@ -38,7 +38,7 @@ class Cut:
     count: int = 5000
     steps: int = 5
     width: float = 0.0010
-    tip: float = 0.2
+    tip: float = 0.3
     tie: str = ""
     gloss: float = 0.4
     often: tuple[float, float] = (1.0, 1.0)

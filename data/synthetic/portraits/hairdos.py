@@ -14,20 +14,25 @@ from data.synthetic.portraits.scalp_hair import grow_scalp
 WIDER = 0.75  # strands that are 1 / n as many are n ** this as wide: they overlap many times, and less so when fewer
 WIDEST = np.float32(0.10)  # half width of a widened strand, as a share of its length
 
+DENSE = 400_000.0  # strands to the square metre at which the skin below is hardly seen
+UNDER = 0.7  # share of the colour that brows and beards have on the skin under them, at most
+
 
 @dataclass(frozen=True)
 class Hairdo:
     """All of a person's hair on the mean head.
 
     scalp: moves with the head; others: follow the skin; `triangle` counts the head's `skin_triangles`
-    cover: 0..1, how far the scalp takes the hair's colour; cover_mask: (V,) float32, where on the skin
+    cover: 0..1, how far the scalp takes the hair's colour
+    paint: (V, 4) float32 on the skin's vertices: linear albedo that shows from below hair, and its share 0..1, cover
+    included; brows and beards, too
     colour: (3,) float32 linear albedo at the roots; gloss: 0 dull .. 1 wet; cut: name of the Cut, or "bald"
     """
 
     scalp: DyedStrands | None
     others: tuple[DyedStrands, ...]
     cover: float
-    cover_mask: np.ndarray
+    paint: np.ndarray
     colour: np.ndarray
     gloss: float
     cut: str
@@ -55,18 +60,27 @@ def grow(
     scalp, cover, gloss = None, 0.35 * rng.random(), 0.3
     if cut is not None:
         scalp = grow_scalp(rng, bed, cut, mask, colours)
-        cover, gloss = (0.7 if cut.name == "buzz" else 1.0), cut.gloss
-    others = [*grow_brows(rng, bed, colours, masculine), *grow_lashes(rng, bed, colours, masculine)]
-    others += grow_beard(rng, bed, colours, masculine)
-    return Hairdo(
-        scalp=scalp,
-        others=tuple(strands for strands in others if len(strands.points)),
-        cover=float(cover),
-        cover_mask=mask.astype(np.float32),
-        colour=colours.roots.mean(axis=0),
-        gloss=gloss,
-        cut=cut.name if cut is not None else "bald",
-    )
+        cover, gloss = (0.8 if cut.name == "buzz" else 1.0), cut.gloss
+    groups = [grow_brows(rng, bed, colours, masculine), grow_lashes(rng, bed, colours, masculine)]
+    beard = grow_beard(rng, bed, colours, masculine)
+    colour = colours.roots.mean(axis=0)
+    paint = np.concatenate([np.tile(colour, (len(mask), 1)), cover * mask[:, None]], axis=1)
+    for strands in (*groups[0], *beard):
+        _paint(paint, bed, strands)
+    others = tuple(strands for group in (*groups, beard) for strands in group if len(strands.points))
+    name = cut.name if cut is not None else "bald"
+    return Hairdo(scalp, others, float(cover), paint.astype(np.float32), colour, gloss, name)
+
+
+def _paint(paint: np.ndarray, bed: HairBed, strands: DyedStrands) -> None:
+    """Lays the colour of strands on the skin around their roots, as densely as they grow; changes paint (V, 4)."""
+    corners = bed.surface.triangles[strands.triangle].ravel()
+    roots = np.bincount(corners, minlength=len(paint)) / 3
+    around = np.bincount(bed.surface.triangles.ravel(), np.repeat(bed.area, 3), len(paint)) / 3
+    share = UNDER * (1 - np.exp(-roots / np.maximum(around, 1e-9) / DENSE))
+    here = share > paint[:, 3]
+    paint[here, :3] = strands.colours.mean(axis=0) if len(strands.colours) else 0.0
+    paint[here, 3] = share[here]
 
 
 def _draw_cut(rng: np.random.Generator, melanin: float, masculine: bool, bald: bool) -> Cut:

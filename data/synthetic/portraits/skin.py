@@ -60,9 +60,7 @@ class SkinPainter:
         weights = rng.standard_normal(WAVES).astype(np.float32) / np.float32(np.sqrt(0.5 * WAVES))
         return weighted_sum(np.zeros(fixed.shape[1], np.float32), weights, fixed)
 
-    def _mark(
-        self, traits: Traits, fine: np.ndarray, wide: np.ndarray, melanin: np.ndarray, blood: np.ndarray
-    ) -> None:
+    def _mark(self, traits: Traits, fine: np.ndarray, wide: np.ndarray, melanin: np.ndarray, blood: np.ndarray) -> None:
         """Vitiligo and birthmarks, seldom; in place."""
         if traits.vitiligo:
             bare = np.clip(5.0 * (0.6 * fine + 0.8 * wide - 1.6 + traits.vitiligo), 0.0, 1.0)
