@@ -6,6 +6,7 @@ place in a texture, so that along the texture's seams some are drawn twice: `sou
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -60,7 +61,7 @@ class Head:
     def skin(self) -> slice:
         return slice(self.regions[SKIN_REGIONS[0]].start, self.regions[SKIN_REGIONS[-1]].stop)
 
-    @property
+    @cached_property
     def skin_triangles(self) -> np.ndarray:
         """(T', 3) int32: of the regions in `skin`."""
         return self.triangles[(self.triangles < self.skin.stop).all(axis=1)]
@@ -69,7 +70,9 @@ class Head:
         """(V, 3) float32 vertices of a person with weights (I,)."""
         return weighted_sum(self.mean, identity, self.identity)
 
-    def express(self, neutral: np.ndarray, weights: Mapping[str, float], gaze: tuple[float, float]) -> np.ndarray:
+    def express(
+        self, neutral: np.ndarray, weights: Mapping[str, float], gaze: tuple[float, float] = (0.0, 0.0)
+    ) -> np.ndarray:
         """(V, 3) float32: a person's vertices with expressions, name -> 0..1, of which those that the model lacks are
         passed over, and eyes turned by radians to the face's left and up."""
         amounts = np.array([weights.get(name, 0.0) for name in self.expression_names], np.float32)
