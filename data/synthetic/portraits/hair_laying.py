@@ -13,6 +13,7 @@ from data.synthetic.portraits.head import Head
 CELL = 0.007  # metres a side of the cells in which the way to the skin is known
 REACH = 0.06  # metres beyond the skin's box that the cells reach
 CLOTHES = 0.012  # metres of room for clothes that hair keeps below the chin
+HANGS_WITHIN = 1.3  # half widths of the face: farther out on the shoulders no hair lies
 LOWEST = -0.24  # metres: hair ends there at the latest
 DOWN = np.float32([0.0, -1.0, 0.0])
 
@@ -171,6 +172,8 @@ def lay(
         over = height - (fall.layer * min(1.0, 1.5 * share) + np.float32(0.0008))
         reached += np.maximum(-over, 0.0)[:, None] * normal
         _open_face(bed, reached, side, fall.opening)
+        aside = np.float32(HANGS_WITHIN * bed.landmarks[16, 0]) + fall.layer
+        reached[:, 0] = np.where(below > 0, np.clip(reached[:, 0], -aside, aside), reached[:, 0])
         goes_on &= (over > -0.02) & (reached[:, 1] > fall.end)
         points[:, index + 1] = np.where(goes_on[:, None], reached, last)
         heading = unit(reached - last)

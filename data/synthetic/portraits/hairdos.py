@@ -15,7 +15,9 @@ WIDER = 0.75  # strands that are 1 / n as many are n ** this as wide: they overl
 WIDEST = np.float32(0.10)  # half width of a widened strand, as a share of its length
 
 DENSE = 400_000.0  # strands to the square metre at which the skin below is hardly seen
-UNDER = 0.7  # share of the colour that brows and beards have on the skin under them, at most
+UNDER = 0.7  # share of the colour that a beard has on the skin under it, at most
+
+PRESSES = 6  # far from the skin, the way to it is known but roughly
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Hairdo:
     scalp: moves with the head; others: follow the skin; `triangle` counts the head's `skin_triangles`
     cover: 0..1, how far the scalp takes the hair's colour
     paint: (V, 4) float32 on the skin's vertices: linear albedo that shows from below hair, and its share 0..1, cover
-    included; brows and beards, too
+    included, or that of a beard
     colour: (3,) float32 linear albedo at the roots; gloss: 0 dull .. 1 wet; cut: name of the Cut, or "bald"
     """
 
@@ -65,7 +67,7 @@ def grow(
     beard = grow_beard(rng, bed, colours, masculine)
     colour = colours.roots.mean(axis=0)
     paint = np.concatenate([np.tile(colour, (len(mask), 1)), cover * mask[:, None]], axis=1)
-    for strands in (*groups[0], *beard):
+    for strands in beard:
         _paint(paint, bed, strands)
     others = tuple(strands for group in (*groups, beard) for strands in group if len(strands.points))
     name = cut.name if cut is not None else "bald"
@@ -142,7 +144,10 @@ def cut_above(
     """Hair under a hat: where normal @ place > offset (unit (3,), metres) nothing stands off the skin by more than
     `room`; over 4 cm below that plane it comes out to where it was."""
     flat = strands.points.reshape(-1, 3)
-    height, away = bed.ground.under(flat)
-    under = smooth_step(flat @ normal.astype(np.float32) - offset, -0.04, 0.0).astype(np.float32)
-    flat = flat - (under * np.maximum(height - np.float32(room), 0.0))[:, None] * away
+    height, _ = bed.ground.under(flat)
+    share = 1 - smooth_step(flat @ normal.astype(np.float32) - offset, -0.04, 0.0).astype(np.float32)
+    wanted = np.minimum(height, np.float32(room) + share * np.maximum(height - np.float32(room), 0.0))
+    for _ in range(PRESSES):
+        height, away = bed.ground.under(flat)
+        flat = flat - np.maximum(height - wanted, 0.0)[:, None] * away
     return replace(strands, points=flat.reshape(strands.points.shape))
