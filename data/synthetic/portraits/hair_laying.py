@@ -14,6 +14,7 @@ CELL = 0.007  # metres a side of the cells in which the way to the skin is known
 REACH = 0.06  # metres beyond the skin's box that the cells reach
 CLOTHES = 0.012  # metres of room for clothes that hair keeps below the chin
 HANGS_WITHIN = 1.3  # half widths of the face: farther out on the shoulders no hair lies
+COMBED_OVER = 0.04  # metres to either side of the middle within which the comb decides where hair falls
 LOWEST = -0.24  # metres: hair ends there at the latest
 DOWN = np.float32([0.0, -1.0, 0.0])
 
@@ -151,7 +152,8 @@ def lay(
     scatter = rng.standard_normal((count, 3), np.float32)
     heading = unit(fall.lift * normals + (1.05 - fall.lift) * flow + np.float32(0.12) * scatter)
     step = (fall.length / steps).astype(np.float32)[:, None]
-    side = np.where(np.abs(flow[:, 0]) > 0.2, np.sign(flow[:, 0]), np.sign(roots[:, 0]))
+    combed_aside = (np.abs(flow[:, 0]) > 0.2) & (np.abs(roots[:, 0]) < COMBED_OVER)
+    side = np.where(combed_aside, np.sign(flow[:, 0]), np.sign(roots[:, 0]))
     goes_on = np.ones(count, bool)
     for index in range(steps):
         share = (index + 1) / steps

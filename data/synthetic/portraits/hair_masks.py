@@ -97,10 +97,13 @@ def brow_mask(skin: np.ndarray, points: np.ndarray, thickness: float = 1.0, arch
 def _lash_lines(skin: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The upper and the lower rim of the lids: near smooth curves through the six landmarks of each eye."""
     upper, lower = np.zeros(len(skin)), np.zeros(len(skin))
-    for start in (36, 42):
+    # where along its six landmarks the lashes of each eye's lids begin and end; the one goes round from its outer
+    # corner, the other from its inner one
+    lids = ((36, (0.25, 2.9), (3.3, 5.8)), (42, (0.1, 2.75), (3.2, 5.7)))
+    for start, above, below in lids:
         corners = points[[*range(start, start + 6), start]]
         curve = CubicSpline(np.arange(7), corners, bc_type="periodic")
-        for mask, ends in ((upper, (0.25, 2.9)), (lower, (3.3, 5.8))):
+        for mask, ends in ((upper, above), (lower, below)):
             away, _ = cKDTree(curve(np.linspace(*ends, 60))).query(skin)
             np.maximum(mask, 1 - smooth_step(away, 0.0006, 0.0016), out=mask)
     return upper, lower
