@@ -11,8 +11,9 @@ from data.synthetic.noise import fractal_noise, random_colour, smooth_noise, sur
 from data.synthetic.portraits.grain import TEXTURE, cover
 from util.errors import InputError
 
-STORE = 48  # painted backdrops
+STORE = 64  # painted backdrops
 PAINTED_SIZE = 384  # pixels a side
+BRIGHTEST = 8.0  # light of a painted backdrop's largest number, 65535: half the memory of floats
 ENDINGS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 CACHE = 64  # of a user's pictures, kept in memory
 # A user's picture of more bytes than this is read at half, a quarter, an eighth of its size: it is blurred anyhow.
@@ -50,6 +51,7 @@ class Backdrops:
             matrix = np.diag(np.exp(rng.normal(0.0, 0.2) + rng.normal(0.0, 0.05, 3)))
         else:
             part = _part(rng, painted(int(rng.integers(STORE))), height, width, 0.4)
+            part = np.multiply(part, np.float32(BRIGHTEST / 65535), dtype=np.float32)
             matrix = recolouring(rng)
         part = cv2.transform(part, matrix.astype(np.float32))
         part = np.maximum(part, 0.0, out=part)
@@ -107,11 +109,12 @@ def _roughen(rng: np.random.Generator, picture: np.ndarray) -> None:
 
 @lru_cache(maxsize=STORE)
 def painted(index: int) -> np.ndarray:
-    """(PAINTED_SIZE, PAINTED_SIZE, 3) float32 linear RGB: the backdrop of a number, the same in every process."""
+    """(PAINTED_SIZE, PAINTED_SIZE, 3) uint16, linear RGB * 65535 / BRIGHTEST: the backdrop of a number below STORE, the
+    same in every process."""
     rng = np.random.default_rng((0xBD, index))
-    shares = np.array([*(0.75 * np.array(PAINTER_SHARES)), 0.13, 0.12])
-    paint = (*PAINTERS, paint_letters, paint_crowd)[int(rng.choice(len(shares), p=shares / shares.sum()))]
-    return np.maximum(paint(rng, PAINTED_SIZE), 0.0).astype(np.float32)
+    shares = np.cumsum([*(0.75 * np.array(PAINTER_SHARES)), 0.13, 0.12])
+    paint = (*PAINTERS, paint_letters, paint_crowd)[np.searchsorted(shares, (index + 0.5) / STORE)]
+    return (np.clip(paint(rng, PAINTED_SIZE), 0.0, BRIGHTEST) * (65535 / BRIGHTEST)).astype(np.uint16)
 
 
 def paint_letters(rng: np.random.Generator, size: int) -> np.ndarray:

@@ -27,7 +27,7 @@ def tile(kind: int) -> np.ndarray:
     else:
         coarse = _blur(noise, 3.5)
         noise = _blur(grey, 0.7) + (0.8 * coarse if kind == BLOTCHED else 0.4 * _blur(noise, 0.9))
-    return noise / noise.std()
+    return (noise - noise.mean()) / noise.std()
 
 
 def _blur(noise: np.ndarray, deviation: float) -> np.ndarray:
