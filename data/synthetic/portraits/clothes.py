@@ -169,7 +169,7 @@ def disc(place: np.ndarray, radius: float, colour: np.ndarray) -> Piece:
 def tie(rng: np.random.Generator, bust: Bust, top: float) -> Piece:
     """A knot and what hangs from it."""
     cloth = draw_cloth(rng, plain=0.4)
-    along = np.concatenate([top + [0.012, 0.0, -0.03], np.linspace(top - 0.034, HEM, 12)])
+    along = np.concatenate([top + np.array([0.012, 0.0, -0.03]), np.linspace(top - 0.034, HEM, 12)])
     width = np.concatenate([[0.016, 0.019, 0.011], np.linspace(0.014, rng.uniform(0.03, 0.045), 12)])
     lift = np.concatenate([[0.018, 0.024, 0.022], np.full(12, 0.0185)])
     path = bust.place(np.zeros((1, 15)), along[None], lift)[0]
