@@ -24,13 +24,19 @@ FINGERS = (
 )
 THUMB, THUMB_RADIUS = (0.042, 0.034, 0.028), 0.0104
 BENDS = np.radians([72.0, 95.0, 60.0])  # of the joints of a finger that is quite bent
-FOREARM, UPPER_ARM = 0.26, 0.28  # metres
+FOREARM = 0.26  # metres
+FLAT, BENT, ROUND, FIST = (
+    (0.1, 0.1, 0.1, 0.15),
+    (0.22, 0.25, 0.28, 0.32),
+    (0.45, 0.45, 0.45, 0.5),
+    (0.85, 0.9, 0.95, 1.0),
+)
 
 
 class Grip(NamedTuple):
     """A hand's place, for the left hand; x of the right one is turned around.
 
-    at: name of the place on the face (see `places`) or None for the middle of the head
+    at: name of the place on the face, see `places`
     offset: metres from there; anchor: the place in the hand that comes to lie there; fingers, palm: where they point
     curl: how far index, middle, ring and little finger are bent, 0..1; thumb: likewise
     thing: what it holds
@@ -46,24 +52,27 @@ class Grip(NamedTuple):
     thing: str | None = None
 
 
+# fmt: off
 GRIPS = (
-    Grip("chin", (0.010, -0.004, 0.002), (-0.025, 0.09, 0.025), (-0.45, 0.85, 0.15), (-0.3, 0.25, -1.0), (0.8, 0.9, 0.95, 1.0), 0.2),
-    Grip("chin", (0.012, -0.012, -0.010), (0.0, 0.085, 0.02), (-0.6, 0.5, 0.7), (-0.1, 1.0, -0.3), (0.25, 0.3, 0.35, 0.4), 0.1),
-    Grip("cheek", (0.0, 0.0, 0.0), (0.0, 0.07, 0.014), (0.05, 1.0, -0.25), (-1.0, 0.1, -0.35), (0.15, 0.15, 0.2, 0.25), 0.2),
-    Grip("cheek", (0.0, -0.005, 0.0), (-0.01, 0.10, 0.03), (-0.1, 1.0, 0.1), (-0.9, 0.1, -0.5), (0.9, 0.95, 1.0, 1.0), 0.7),
-    Grip("mouth", (0.0, 0.0, 0.0), (0.0, 0.11, 0.010), (-0.85, 0.5, 0.0), (0.0, 0.0, -1.0), (0.1, 0.1, 0.1, 0.15), 0.1),
-    Grip("mouth", (0.0, 0.0, 0.0), (-0.03, 0.15, 0.010), (-0.5, 0.85, 0.05), (-0.2, 0.0, -1.0), (0.05, 0.8, 0.9, 0.95), 0.6),
-    Grip("forehead", (0.0, 0.0, 0.0), (0.0, 0.13, 0.010), (-0.6, 0.75, -0.1), (0.0, -0.2, -1.0), (0.1, 0.1, 0.1, 0.15), 0.1),
-    Grip("temple", (0.0, 0.0, 0.0), (-0.02, 0.15, 0.012), (-0.35, 0.9, -0.2), (-0.7, -0.1, -0.7), (0.1, 0.2, 0.7, 0.8), 0.4),
-    Grip("eye", (0.0, 0.0, 0.02), (-0.02, 0.13, 0.012), (-0.4, 0.9, 0.0), (0.1, -0.1, -1.0), (0.05, 0.05, 0.1, 0.2), 0.1),
+    Grip("chin", (0.010, -0.004, 0.002), (-0.025, 0.09, 0.025), (-0.45, 0.85, 0.15), (-0.3, 0.25, -1.0), FIST, 0.2),
+    Grip("chin", (0.012, -0.012, -0.010), (0.0, 0.085, 0.02), (-0.6, 0.5, 0.7), (-0.1, 1.0, -0.3), BENT, 0.1),
+    Grip("cheek", (0.0, 0.0, 0.0), (0.0, 0.07, 0.014), (0.05, 1.0, -0.25), (-1.0, 0.1, -0.35), FLAT, 0.2),
+    Grip("cheek", (0.0, -0.005, 0.0), (-0.01, 0.10, 0.03), (-0.1, 1.0, 0.1), (-0.9, 0.1, -0.5), FIST, 0.7),
+    Grip("mouth", (0.0, 0.0, 0.0), (0.0, 0.11, 0.010), (-0.85, 0.5, 0.0), (0.0, 0.0, -1.0), FLAT, 0.1),
+    Grip("mouth", (0.0, 0.0, 0.0), (-0.03, 0.15, 0.0), (-0.5, 0.85, -0.1), (-0.2, 0.0, -1.0), (0.0, 0.9, 0.9, 1.0), 0.5),
+    Grip("forehead", (0.0, 0.0, 0.0), (0.0, 0.13, 0.010), (-0.6, 0.75, -0.1), (0.0, -0.2, -1.0), FLAT, 0.1),
+    Grip("temple", (0.0, 0.0, 0.0), (-0.02, 0.15, 0.0), (-0.35, 0.9, -0.2), (-0.7, -0.1, -0.7), (0.1, 0.2, 0.7, 0.8), 0.4),
+    Grip("eye", (0.0, 0.0, 0.01), (-0.02, 0.13, 0.012), (-0.4, 0.9, 0.0), (0.1, -0.1, -1.0), FLAT, 0.1),
     Grip("beside", (0.0, 0.0, 0.0), (0.0, 0.06, 0.0), (0.15, 1.0, 0.0), (-0.1, 0.0, 1.0), (0.05, 0.05, 0.05, 0.1), 0.0),
-    Grip("beside", (-0.02, -0.03, 0.04), (0.0, 0.06, 0.0), (-0.1, 1.0, 0.1), (0.2, 0.0, 1.0), (0.05, 0.05, 0.95, 0.95), 0.9),
-    Grip("beside", (-0.02, -0.05, 0.05), (0.0, 0.06, 0.0), (-0.8, 0.3, 0.4), (-0.4, 0.1, -0.9), (0.9, 0.95, 0.95, 1.0), 0.0),
-    Grip("ear", (0.012, -0.030, 0.035), (-0.005, 0.080, 0.022), (-0.1, 0.8, -0.15), (-1.0, 0.0, 0.1), (0.4, 0.45, 0.5, 0.5), 0.3, "telephone"),
-    Grip("mouth", (0.005, -0.090, 0.055), (0.0, 0.085, 0.030), (-0.8, 0.1, 0.6), (-0.55, 0.1, -0.75), (0.85, 0.85, 0.85, 0.85), 0.6, "microphone"),
-    Grip("mouth", (0.012, -0.045, 0.062), (0.0, 0.080, 0.045), (-0.9, 0.1, -0.2), (-0.2, 0.0, -1.0), (0.45, 0.45, 0.45, 0.5), 0.2, "cup"),
-    Grip("beside", (0.0, -0.03, 0.05), (0.0, 0.085, 0.022), (-0.1, 1.0, 0.0), (0.0, 0.1, -1.0), (0.35, 0.4, 0.4, 0.45), 0.3, "telephone"),
-)  # fmt: skip
+    Grip("beside", (-0.02, -0.03, 0.04), (0.0, 0.06, 0.0), (-0.1, 1.0, 0.1), (0.2, 0.0, 1.0), (0.0, 0.0, 0.95, 0.95), 0.9),
+    Grip("beside", (-0.02, -0.05, 0.05), (0.0, 0.06, 0.0), (-0.8, 0.3, 0.4), (-0.4, 0.1, -0.9), FIST, 0.0),
+    Grip("ear", (0.0, -0.030, 0.030), (0.0, 0.08, 0.030), (-0.05, 1.0, -0.2), (-1.0, 0.0, 0.15), BENT, 0.3, "telephone"),
+    Grip("mouth", (0.0, -0.09, 0.055), (0.0, 0.085, 0.03), (-0.8, 0.1, 0.6), (-0.55, 0.1, -0.75), FIST, 0.6, "microphone"),
+    Grip("mouth", (0.01, -0.045, 0.05), (0.0, 0.08, 0.045), (-0.9, 0.1, -0.2), (-0.2, 0.0, -1.0), ROUND, 0.2, "cup"),
+    Grip("beside", (0.0, -0.03, 0.05), (0.0, 0.085, 0.022), (-0.1, 1.0, 0.0), (0.0, 0.1, -1.0), BENT, 0.3, "telephone"),
+)
+# fmt: on
+SINKS, GIVES = 0.03, 0.004  # share of a hand's points that may lie inside the head, and how deep flesh gives, metres
 
 
 def places(fit: Fitting) -> dict[str, np.ndarray]:
@@ -99,7 +108,7 @@ def hand(curl: tuple[float, float, float, float], thumb: float, spread: float) -
         )
         radii = np.linspace(1.08, 0.82, 11)[:, None] * [radius, radius]
         solids.append(capsule(through(joints, 11), radii, across, 8))
-    ways = np.array([[-0.72, 0.62, 0.25], [-0.35, 0.88, 0.30], [-0.10, 0.95, 0.25]])
+    ways = np.array([[-0.72, 0.66, 0.12], [-0.42, 0.90, 0.10], [-0.20, 0.97, 0.06]])
     closed = np.array([[-0.45, 0.60, 0.65], [0.35, 0.60, 0.70], [0.75, 0.45, 0.30]])
     ways = (1 - thumb) * ways + thumb * closed
     ways /= np.linalg.norm(ways, axis=1, keepdims=True)
@@ -167,7 +176,10 @@ def draw_hand(rng: np.random.Generator, fit: Fitting, skin_albedo: np.ndarray, s
         skin_albedo, sleeve = skin_albedo * rng.uniform(0.4, 1.6), draw_cloth(rng)
     bare = int(rng.integers(2, 6))
     across = axes[0] * mirror
-    forearm = capsule(arm[:6], np.linspace(0.88, 1.25, 6)[:, None] * size * [0.028, 0.023], across, 10)
+    hand_way = axes[1] * mirror
+    knots = np.concatenate([wrist + np.array([[0.03], [0.005]]) * hand_way, arm[1:6]])
+    thick = np.array([0.95, 0.95, 1.0, 1.12, 1.25, 1.32, 1.35])[:, None] * size * [0.028, 0.019]
+    forearm = tube(through(knots, 14), through(thick, 14), across, 10)
     pieces = [sheet(right(solid, side), np.minimum(skin_albedo, 0.9), 0.08, closed=True) for solid in moved[:skins]]
     pieces.append(sheet(forearm, np.minimum(skin_albedo, 0.9), 0.08, closed=True))
     pieces += [
@@ -187,9 +199,9 @@ def right(solid: np.ndarray, side: float) -> np.ndarray:
 def own_arm(fit: Fitting, wrist: np.ndarray, side: float) -> np.ndarray:
     """(9, 3) from the wrist over the elbow to the shoulder."""
     low = fit.bust.place(np.full((1, 1), side * np.pi / 2), np.full((1, 1), -0.05))[0, 0]
-    hanging = low + [0.05 * side, -0.28, 0.16]
+    hanging = low + np.array([0.05 * side, -0.28, 0.16])
     elbow = wrist + FOREARM * (hanging - wrist) / np.linalg.norm(hanging - wrist)
-    shoulder = low - [0.03 * side, 0.04, 0.0]
+    shoulder = low - np.array([0.03 * side, 0.04, 0.0])
     share = np.linspace(0.0, 1.0, 6)[:, None]
     upper = np.array([0.3, 0.65, 1.0])[:, None]
     return np.concatenate([wrist + share * (elbow - wrist), elbow + upper * (shoulder - elbow)])
@@ -198,13 +210,14 @@ def own_arm(fit: Fitting, wrist: np.ndarray, side: float) -> np.ndarray:
 def pushed_out(skull: Star, points: np.ndarray, outward: np.ndarray, low: float) -> np.ndarray:
     """(3,) how points (P, 3) have to move along `outward` (3,) to leave the head above the height `low`, metres.
 
-    Flesh gives: up to 4 mm may stay inside.
+    Flesh gives: SINKS and GIVES.
     """
     way = np.zeros(3)
-    for _ in range(4):
-        inside = skull.depth((points + way).astype(np.float32))[points[:, 1] + way[1] > low - 0.01]
-        deepest = inside.max(initial=0.0) - 0.004
-        if deepest <= 0.0:
+    for _ in range(5):
+        moved = (points + way).astype(np.float32)
+        inside = np.where(moved[:, 1] > low - 0.01, skull.depth(moved), np.float32(-1.0))
+        deepest = np.partition(inside, -int(SINKS * len(inside)))[-int(SINKS * len(inside))] - GIVES
+        if deepest <= 0.001:
             break
-        way = way + 1.2 * deepest * outward
+        way = way + deepest * outward
     return way

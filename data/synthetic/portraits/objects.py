@@ -1,4 +1,4 @@
-"""Things before a face: a sheet of paper, a book, a bar, a microphone on its stand. They hide; their kind matters little."""
+"""Things before a face: a sheet of paper, a bar, a microphone on its stand. They hide; their kind matters little."""
 
 import numpy as np
 
@@ -38,7 +38,7 @@ def plate(rng: np.random.Generator, fit: Fitting) -> Piece:
     tilt = rng.uniform(-0.1, 0.5)
     points = (
         corner
-        + (down[:, None, None] * length) * (inward + [0.0, 0.0, tilt])
+        + (down[:, None, None] * length) * (inward + np.array([0.0, 0.0, tilt]))
         + (across[None, :, None] * wide) * along
         + bend[None, :, None] * [0.0, 0.0, 1.0]
     )
