@@ -6,20 +6,17 @@ face's right, has x = -74 mm, the brows have larger y than the chin, and the tip
 ICT-FaceKit the same, and what it calls left has x > 0. So no axis is turned.
 """
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
-from tqdm import tqdm
 
 from models.morphable import MorphableModel
-from util.checks import check_array
+from util.checks import check_indices, check_numbers
 from util.errors import InputError
+from util.ict_files import METRES, read_ict
 from util.mat_files import array_of, read_mat, unreadable
-from util.mesh import read_obj_lines
 from util.pickled_arrays import read_pickle
 
 # Deep3D's own cut of the Basel Face Model: components of identity and of albedo, and of expression.
@@ -29,9 +26,6 @@ DECIMETRE = 1e5
 FRONT_KEYS = ("meanshape", "idBase", "exBase", "meantex", "texBase")
 INFO_KEYS = ("tri", "tri_mask2", "keypoints", "skinmask")
 BASEL_KEYS = ("shapeMU", "shapePC", "shapeEV", "texMU", "texPC", "texEV")
-# The skin of the face in ICT-FaceKit, without the back of the head, mouth, eyes and lashes: the name of its region in
-# the compact file, and of its material in the .obj files.
-FACE_REGION, FACE_MATERIAL = "face", "M_Face"
 
 
 def read_morphable(path: str | Path) -> MorphableModel:
@@ -75,8 +69,8 @@ def read_parameter_statistics(path: str | Path) -> tuple[np.ndarray, np.ndarray]
     content = read_dict(Path(path))
     names = ("param_mean", "param_std") if "param_mean" in content else ("mean", "std")
     mean, std = (array_of(content, path, name) for name in names)
-    mean = checked(f"{path}: {names[0]}", mean, (None,))
-    return mean.astype(np.float32), checked(f"{path}: {names[1]}", std, mean.shape).astype(np.float32)
+    mean = check_numbers(f"{path}: {names[0]}", mean, (None,))
+    return mean.astype(np.float32), check_numbers(f"{path}: {names[1]}", std, mean.shape).astype(np.float32)
 
 
 def read_front(path: Path) -> MorphableModel:
@@ -94,14 +88,15 @@ def read_basel(path: Path) -> MorphableModel:
         for name, file in (("idx", "BFM_front_idx.mat"), ("trimIndex", "BFM_exp_idx.mat"))
     }
     size, count = len(tables["trimIndex"]), len(vertices_of(f"{path}: shapeMU", basel["shapeMU"]))
-    of_expressions = indices(f"{folder / 'BFM_front_idx.mat'}: idx", tables["idx"], size, first=1)
-    of_faces = indices(f"{folder / 'BFM_exp_idx.mat'}: trimIndex", tables["trimIndex"], count, first=1)[of_expressions]
+    of_expressions = check_indices(f"{folder / 'BFM_front_idx.mat'}: idx", tables["idx"], (None,), size, first=1)
+    of_faces = check_indices(f"{folder / 'BFM_exp_idx.mat'}: trimIndex", tables["trimIndex"], (None,), count, first=1)
+    of_faces = of_faces[of_expressions]
     arrays = read_mat(folder / "facemodel_info.mat", INFO_KEYS)
     for kind, mean_key, key, unit in (("shape", "meanshape", "idBase", DECIMETRE), ("tex", "meantex", "texBase", 1)):
         mean, columns, deviations = (basel[f"{kind}{part}"] for part in ("MU", "PC", "EV"))
-        mean = checked(f"{path}: {kind}MU", mean.ravel(), (3 * count,)).reshape(-1, 3)
-        columns = checked(f"{path}: {kind}PC", columns, (3 * count, None))
-        deviations = checked(f"{path}: {kind}EV", deviations.ravel(), columns.shape[1:])
+        mean = check_numbers(f"{path}: {kind}MU", mean.ravel(), (3 * count,)).reshape(-1, 3)
+        columns = check_numbers(f"{path}: {kind}PC", columns, (3 * count, None))
+        deviations = check_numbers(f"{path}: {kind}EV", deviations.ravel(), columns.shape[1:])
         arrays[mean_key] = mean[of_faces] / unit
         arrays[key] = rows_of((columns * deviations)[:, :BASEL_COMPONENTS], of_faces) / unit
     arrays["exBase"] = rows_of(read_expressions(folder, size), of_expressions) / DECIMETRE
@@ -133,9 +128,9 @@ def front_model(path: Path, arrays: dict[str, np.ndarray]) -> MorphableModel:
     """The model of the arrays that BFM_model_front.mat consists of; its mean is moved to the mean of its vertices, as
     Deep3D does when it loads it."""
     mean = vertices_of(f"{path}: meanshape", arrays["meanshape"]).astype(np.float64)
-    triangles = corners(f"{path}: tri", arrays["tri"], len(mean), first=1)
-    chosen = corners(f"{path}: tri_mask2", arrays["tri_mask2"], len(mean), first=1)
-    colors = checked(f"{path}: meantex", arrays["meantex"].ravel(), (mean.size,)).reshape(-1, 3) / 255
+    triangles = check_indices(f"{path}: tri", arrays["tri"], (None, 3), len(mean), first=1)
+    chosen = check_indices(f"{path}: tri_mask2", arrays["tri_mask2"], (None, 3), len(mean), first=1)
+    colors = check_numbers(f"{path}: meantex", arrays["meantex"].ravel(), (mean.size,)).reshape(-1, 3) / 255
     return make_model(
         path,
         0.1,
@@ -143,9 +138,9 @@ def front_model(path: Path, arrays: dict[str, np.ndarray]) -> MorphableModel:
         components(f"{path}: idBase", arrays["idBase"], mean.size),
         components(f"{path}: exBase", arrays["exBase"], mean.size),
         triangles,
-        indices(f"{path}: keypoints", arrays["keypoints"].ravel(), len(mean), first=1),
+        check_indices(f"{path}: keypoints", arrays["keypoints"].ravel(), (None,), len(mean), first=1),
         front=find_triangles(path, triangles, chosen),
-        skin=checked(f"{path}: skinmask", arrays["skinmask"].ravel(), (len(mean),)) != 0,
+        skin=check_numbers(f"{path}: skinmask", arrays["skinmask"].ravel(), (len(mean),)) != 0,
         albedo_mean=colors,
         albedo=components(f"{path}: texBase", arrays["texBase"], mean.size) / 255,
     )
@@ -176,8 +171,8 @@ def read_configs(path: Path) -> MorphableModel:
     folder = path.parent
     names = ("u_shp", "u_exp", "w_shp_sim", "w_exp_sim", "keypoints_sim")
     face, neutral, *parts = (read_npy(folder / f"{name}.npy") for name in names)
-    face = checked(str(path), face.ravel(), (None,))
-    mean = face + checked(str(folder / "u_exp.npy"), neutral.ravel(), face.shape)
+    face = check_numbers(str(path), face.ravel(), (None,))
+    mean = face + check_numbers(str(folder / "u_exp.npy"), neutral.ravel(), face.shape)
     tri = folder / "tri.mat"
     if not tri.is_file():
         tri = folder.parent / "visualize" / "tri.mat"
@@ -187,7 +182,7 @@ def read_configs(path: Path) -> MorphableModel:
 def read_points(path: Path) -> MorphableModel:
     """3DDFA's 68-point bases: the rows of the three text files go x0, y0, z0, x1 ... over the points."""
     mean, *parts = (read_text(path.with_name(f"{name}.txt")) for name in ("u_base", "w_shp_base", "w_exp_base"))
-    mean = checked(str(path), mean, (3 * 68,))
+    mean = check_numbers(str(path), mean, (3 * 68,))
     return flat_model(path.parent, mean, *parts, np.arange(3 * 68), (str(path), np.zeros((3, 0), np.int64), 0))
 
 
@@ -202,7 +197,7 @@ def flat_model(
     """The model of 3DDFA's arrays: mean (3N,), columns (3N, K) and (3N, E), micrometres, and keypoints (204,), of which
     three in a row are the numbers of one vertex in them; triangles: name, array (3, F) and the first vertex's index."""
     mean = vertices_of(f"{path}: mean", mean)
-    flat = indices(f"{path}: keypoints", np.ravel(keypoints), mean.size)
+    flat = check_indices(f"{path}: keypoints", np.ravel(keypoints), (None,), mean.size)
     if len(flat) != 3 * 68 or (flat.reshape(-1, 3) != flat[::3, None] // 3 * 3 + np.arange(3)).any():
         raise InputError(f"{path}: keypoints: wanted 68 times 3k, 3k + 1, 3k + 2, got {len(flat)}: {flat[:6]} ...")
     name, array, first = triangles
@@ -212,88 +207,27 @@ def flat_model(
         mean,
         components(f"{path}: identity", identity, mean.size),
         components(f"{path}: expression", expression, mean.size),
-        corners(name, array.T, len(mean), first),
+        check_indices(name, array.T, (None, 3), len(mean), first),
         flat[::3] // 3,
     )
 
 
-def read_compact(path: Path) -> MorphableModel:
-    """ICT-FaceKit in one file: neutral face, the offsets of identities and expressions, triangles, 68 points."""
-    names = ("neutral", "identity", "expression", "triangles", "landmarks68", "units")
-    of_regions = ("region_names", "region_polygons", "triangle_polygon")
-    arrays = read_npz(path, names + of_regions)
-    if not str(arrays["units"]).startswith("centimetres"):
-        raise InputError(f"{path}: units: wanted centimetres, got {str(arrays['units'])!r}")
-    regions = arrays["region_names"].tolist()
-    if FACE_REGION not in regions:
-        raise InputError(f"{path}: region_names: wanted {FACE_REGION} among them, got {regions}")
-    ranges = checked(f"{path}: region_polygons", arrays["region_polygons"], (len(regions), 2))
-    first, last = ranges[regions.index(FACE_REGION)]
-    polygons = checked(f"{path}: triangle_polygon", arrays["triangle_polygon"], (len(arrays["triangles"]),))
-    front = np.flatnonzero((first <= polygons) & (polygons <= last))
-    parts = (arrays[name] for name in names[:5])
-    return facekit_model(path, *parts, front)
-
-
-def read_objs(path: Path) -> MorphableModel:
-    """ICT-FaceKit's published folder, told by generic_neutral_mesh.obj: a mesh for each identity, numbered from 0, and
-    for each of the expressions that vertex_indices.json lists. Quads are cut along a diagonal."""
-    folder = path.parent
-    table = read_json(folder / "vertex_indices.json")
-    wanted = [f"identity{number:03d}" for number in range(len(list(folder.glob("identity*.obj"))))]
-    vertices, faces = read_obj_lines(path)
-    mean = checked(f"{path}: vertices", vertices, (None, 3))
-    offsets = {}
-    for name in tqdm([*wanted, *table["expressions"]], desc=f"{folder.name}: meshes", unit="mesh"):
-        file = folder / f"{name}.obj"
-        offsets[name] = checked(f"{file}: vertices", read_obj_lines(file)[0], mean.shape) - mean
-    fans = [(number, face[0], *face[i : i + 2]) for number, face in faces for i in range(1, len(face) - 1)]
-    fans = np.array(fans, dtype=np.int64).reshape(-1, 4)
-    return facekit_model(
-        path,
-        mean,
-        np.reshape([offsets[name] for name in wanted], (-1, *mean.shape)),
-        np.reshape([offsets[name] for name in table["expressions"]], (-1, *mean.shape)),
-        fans[:, 1:] - 1,
-        np.array(table["idx_to_landmark_verts"]),
-        np.flatnonzero(lines_of_material(path, FACE_MATERIAL, fans[:, 0])),
-    )
-
-
-def lines_of_material(path: Path, material: str, lines: np.ndarray) -> np.ndarray:
-    """(F,) bool, whether the faces at those lines (F,) of an .obj have the material."""
-    with open(path, encoding="utf-8", errors="replace") as file:
-        changes = [(number, line.split()[1:]) for number, line in enumerate(file, 1) if line.startswith("usemtl")]
-    chosen = np.array([False, *(names == [material] for _, names in changes)])
-    if not chosen.any():
-        raise InputError(f"{path}: wanted faces of the material {material}, got none")
-    return chosen[np.searchsorted([number for number, _ in changes], lines)]
-
-
-def facekit_model(
-    path: Path,
-    mean: np.ndarray,
-    identity: np.ndarray,
-    expression: np.ndarray,
-    triangles: np.ndarray,
-    keypoints: np.ndarray,
-    front: np.ndarray,
-) -> MorphableModel:
-    """The model of ICT-FaceKit's arrays, in centimetres. All of its head is kept: face, back and neck, sockets of mouth
-    and eyes, gums, tongue, teeth, eyeballs, lashes; the triangles of the face are the front and its vertices the skin.
-    """
-    mean = checked(f"{path}: neutral", mean, (None, 3))
-    triangles = corners(f"{path}: triangles", triangles, len(mean))
+def read_facekit(path: Path) -> MorphableModel:
+    """ICT-FaceKit, either form, in its centimetres. All of its head is kept: face, back and neck, sockets of mouth and
+    eyes, gums, tongue, teeth, eyeballs, lashes; the triangles of the face, without all these, are the front and its
+    vertices the skin."""
+    model = read_ict(path if path.suffix == ".npz" else path.parent)
+    front = model.triangles_of("face")
     return make_model(
         path,
-        0.01,
-        mean,
-        checked(f"{path}: identity", identity, (None, *mean.shape)),
-        checked(f"{path}: expression", expression, (None, *mean.shape)),
-        triangles,
-        indices(f"{path}: landmarks", keypoints, len(mean)),
+        METRES,
+        model.neutral / METRES,
+        model.identity / METRES,
+        model.expression / METRES,
+        model.triangles,
+        model.landmarks68,
         front=front,
-        skin=np.isin(np.arange(len(mean)), triangles[front]),
+        skin=np.isin(np.arange(len(model.neutral)), model.triangles[front]),
     )
 
 
@@ -335,17 +269,9 @@ def make_model(
     )
 
 
-def checked(name: str, array: np.ndarray, shape: tuple[int | None, ...]) -> np.ndarray:
-    """`check_array`, but what is no numbers is the user's mistake, too."""
-    try:
-        return check_array(name, array, shape)
-    except TypeError as error:
-        raise InputError(str(error)) from None
-
-
 def vertices_of(name: str, array: np.ndarray) -> np.ndarray:
     """(N, 3) of 3N numbers in an array of any shape."""
-    flat = checked(name, np.ravel(array), (None,))
+    flat = check_numbers(name, np.ravel(array), (None,))
     if flat.size == 0 or flat.size % 3:
         raise InputError(f"{name}: wanted three numbers a vertex, got {flat.size}")
     return flat.reshape(-1, 3)
@@ -353,30 +279,7 @@ def vertices_of(name: str, array: np.ndarray) -> np.ndarray:
 
 def components(name: str, columns: np.ndarray, size: int) -> np.ndarray:
     """(K, N, 3) of columns (size, K), size being 3N."""
-    return checked(name, columns, (size, None)).T.reshape(-1, size // 3, 3)
-
-
-def indices(name: str, array: np.ndarray, count: int, first: int = 0) -> np.ndarray:
-    """An array of indices, counted from 0, of one that is counted from `first`, with `count` things to point to."""
-    array = checked(name, array, (None,) * np.ndim(array))
-    if array.size and (array.min() < first or array.max() >= first + count or (array != np.rint(array)).any()):
-        raise InputError(f"{name}: wanted indices {first}..{first + count - 1}, got {array.min()}..{array.max()}")
-    return array.astype(np.int64) - first
-
-
-def corners(name: str, array: np.ndarray, count: int, first: int = 0) -> np.ndarray:
-    """Triangles (F, 3) of `count` vertices, counted from 0, of such that are counted from `first`."""
-    return indices(name, checked(name, array, (None, 3)), count, first)
-
-
-def read_npz(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Arrays of a NumPy archive. Raises FileNotFoundError, or InputError where one is missing."""
-    try:
-        with open(path, "rb") as file, np.load(file) as archive:
-            content = dict(archive)
-    except (ValueError, TypeError, EOFError, BadZipFile) as error:
-        raise unreadable(path, error) from None
-    return {name: array_of(content, path, name) for name in names}
+    return check_numbers(name, columns, (size, None)).T.reshape(-1, size // 3, 3)
 
 
 def read_npy(path: Path) -> np.ndarray:
@@ -401,18 +304,6 @@ def read_dict(path: Path) -> dict[str, Any]:
     return content
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """ICT-FaceKit's lists of names and vertices."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise unreadable(path, error) from None
-    wanted = {"expressions", "idx_to_landmark_verts"}
-    if not isinstance(content, dict) or not wanted <= content.keys():
-        raise InputError(f"{path}: wanted {' and '.join(sorted(wanted))}, got another file")
-    return content
-
-
 # By the file that tells them; of several in a folder the first counts.
 READERS: dict[str, Callable[[Path], MorphableModel]] = {
     "BFM_model_front.mat": read_front,
@@ -420,7 +311,7 @@ READERS: dict[str, Callable[[Path], MorphableModel]] = {
     "bfm_noneck_v3.pkl": read_noneck,
     "u_shp.npy": read_configs,
     "u_base.txt": read_points,
-    "ict_facekit_compact.npz": read_compact,
-    "generic_neutral_mesh.obj": read_objs,
+    "ict_facekit_compact.npz": read_facekit,
+    "generic_neutral_mesh.obj": read_facekit,
 }
-READERS_BY_SUFFIX = {".mat": read_front, ".pkl": read_noneck, ".npz": read_compact}
+READERS_BY_SUFFIX = {".mat": read_front, ".pkl": read_noneck, ".npz": read_facekit}

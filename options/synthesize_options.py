@@ -26,4 +26,11 @@ def parse_synthesize_options(arguments: Sequence[str] | None = None) -> argparse
     parser.add_argument(
         "--num_workers", type=number(int, 0), default=2, metavar="N", help="processes that draw; 0: this one"
     )
+    parser.add_argument(
+        "--topology",
+        type=Path,
+        metavar="DIR",
+        help="folder with example.obj and kpt_ind.npy, or a data root: labels are of that mesh, in its own frame; "
+        "default: the face model's own",
+    )
     return parser.parse_args(arguments)

@@ -18,13 +18,14 @@ from tqdm import tqdm
 
 from data.synthetic import sweep
 from data.synthetic.camera import encode_jpeg
+from data.synthetic.carried_face import face_with
 from data.synthetic.scene import draw_setting, render
-from data.synthetic.shape import FaceModel, procedural_face
+from data.synthetic.shape import FaceModel
 from data.synthetic.subject import make_subject
 from util.camera import WCPA_PROJECTION, project, transform
 from util.distributed import ALONE, Team
 from util.errors import InputError
-from util.mesh import write_obj
+from util.mesh import Topology, write_obj
 from util.pose import pose_from_6dof, pose_to_6dof
 
 # What generate_data_root takes: lowest and highest value
@@ -45,7 +46,8 @@ BORDER = 0.97
 
 @dataclass(frozen=True)
 class Job:
-    """One subject to generate. index counts from 0 over training, then test subjects; folder is the root to write."""
+    """One subject to generate. index counts from 0 over training, then test subjects; folder is the root to write;
+    topology: see `generate_data_root`."""
 
     folder: Path
     index: int
@@ -55,6 +57,7 @@ class Job:
     frames: int
     image_size: int
     seed: int
+    topology: Path | None
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ def generate_data_root(
     image_size: int,
     seed: int,
     num_workers: int,
+    topology: Path | None = None,
     team: Team = ALONE,
 ) -> None:
     """Writes a data root of `num_subjects` training and `num_test_subjects` test subjects.
@@ -88,7 +92,11 @@ def generate_data_root(
     The ranks of a team share the subjects, each with its own worker processes, and write to the same folder, which all
     their machines must see; the bytes are the same again.
 
-    Raises InputError for an argument out of range, or where data_root exists and is not an empty folder.
+    topology: a folder with example.obj and kpt_ind.npy, or a data root, whose mesh the labels are of and in whose
+    canonical frame; without one they are of the face model's own.
+
+    Raises FileNotFoundError or InputError for files of a topology, InputError for an argument out of range, or where
+    data_root exists and is not an empty folder.
     """
     _check(
         num_subjects=num_subjects,
@@ -99,6 +107,7 @@ def generate_data_root(
         seed=seed,
         num_workers=num_workers,
     )
+    face = face_with(topology)
     data_root = Path(data_root)
     if team.is_first and data_root.exists() and (not data_root.is_dir() or any(data_root.iterdir())):
         raise InputError(f"{data_root}: wanted a new or empty folder for the data root, got one with contents")
@@ -108,14 +117,14 @@ def generate_data_root(
     try:
         ids = draw_subject_ids(num_subjects + num_test_subjects, seed)
         jobs = [
-            Job(partial, index, subject_id, index < num_subjects, num_actions, frames, image_size, seed)
+            Job(partial, index, subject_id, index < num_subjects, num_actions, frames, image_size, seed, topology)
             for index, subject_id in enumerate(ids)
         ]
         made = sorted(_run(team.share(jobs), num_workers, team), key=lambda one: one.index)
         made = team.collect(made)
         if team.is_first:
             _write_lists(partial, made[:num_subjects], made[num_subjects:])
-            _write_resources(partial, made[:num_subjects], made[num_subjects:])
+            _write_resources(partial, face.topology, made[:num_subjects], made[num_subjects:])
             partial.chmod(0o755)
             if data_root.exists():
                 data_root.rmdir()
@@ -164,26 +173,27 @@ def _run_here(jobs: list[Job]) -> Iterator[Made]:
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
-        face = procedural_face()
         for job in jobs:
-            yield generate_subject(face, job)
+            yield _work(job)
     finally:
         cv2.setNumThreads(threads)
 
 
-def _start_worker() -> None:
+def _start_worker(topology: Path | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends a worker without a traceback; the parent tidies up
     cv2.setNumThreads(1)
-    procedural_face()  # built once in each worker process
+    face_with(topology)  # built once in each worker process
 
 
 def _work(job: Job) -> Made:
-    return generate_subject(procedural_face(), job)
+    return generate_subject(face_with(job.topology), job)
 
 
 def _run_in_workers(jobs: list[Job], num_workers: int) -> Iterator[Made]:
     context = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(min(num_workers, len(jobs)), mp_context=context, initializer=_start_worker)
+    executor = ProcessPoolExecutor(
+        min(num_workers, len(jobs)), mp_context=context, initializer=_start_worker, initargs=(jobs[0].topology,)
+    )
     try:
         with _environment(THREAD_LIMITS):
             futures = [executor.submit(_work, job) for job in jobs]  # starts the processes
@@ -226,6 +236,7 @@ def generate_subject(face: FaceModel, job: Job) -> Made:
             setting = draw_setting(rng, job.image_size)
             picture = render(subject, R_t.astype(np.float64), expression, gaze, setting, rng)
             row = (job.subject_id, action.name, str(image_id))
+            verts, R_t = in_topology_frame(face, verts, R_t)
             _write_sample(job, row, encode_jpeg(setting.camera, picture), verts, R_t, face.topology.keypoints)
             rows.append(row)
             poses.append(pose_to_6dof(R_t))
@@ -235,6 +246,14 @@ def generate_subject(face: FaceModel, job: Job) -> Made:
 def draw_identity(face: FaceModel, rng: np.random.Generator) -> np.ndarray:
     """(I,) float32 weights of a random person; the model's components have unit variance."""
     return np.clip(rng.standard_normal(len(face.identity_names)), -2.5, 2.5).astype(np.float32)
+
+
+def in_topology_frame(face: FaceModel, verts: np.ndarray, R_t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices (N, 3) and pose (4, 4) in the face model's frame as float32 ones in its topology's: before the camera
+    they are the same."""
+    if face.frame is None:
+        return verts, R_t
+    return transform(verts, np.linalg.inv(face.frame)).astype(np.float32), (face.frame @ R_t).astype(np.float32)
 
 
 def keep_inside(R_t: np.ndarray, verts: np.ndarray) -> np.ndarray:
@@ -277,8 +296,7 @@ def _write_lists(folder: Path, train: list[Made], test: list[Made]) -> None:
         path.write_text("".join(f"{subject_id}\n" for subject_id in ids), encoding="ascii", newline="\n")
 
 
-def _write_resources(folder: Path, train: list[Made], test: list[Made]) -> None:
-    topology = procedural_face().topology
+def _write_resources(folder: Path, topology: Topology, train: list[Made], test: list[Made]) -> None:
     resources = folder / "resources"
     resources.mkdir()
     write_obj(resources / "example.obj", topology.template, topology.triangles)

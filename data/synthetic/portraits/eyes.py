@@ -1,0 +1,84 @@
+"""The eyeballs' texture, which both share, and how the lids darken them."""
+
+import numpy as np
+
+from data.synthetic.appearance import IRIS_COLOURS, bake
+from data.synthetic.geometry import smooth_step
+from data.synthetic.noise import to_linear
+from data.synthetic.portraits.head import EYES, Head
+from data.synthetic.portraits.texels import periodic_noise, shift, to_texels
+from data.synthetic.portraits.traits import Traits
+
+EYE_SIZE = 256
+RING = 1024  # steps around the iris in which its fibres are drawn
+SCLERA = to_linear(np.array([0.83, 0.80, 0.77]))
+# radii to the limbus and of the pupil are in metres; angles are seen from the eyeball's centre
+
+
+class EyePainter:
+    """Paints eyes on a head; where the texels lie on the eyeball is found once."""
+
+    def __init__(self, head: Head) -> None:
+        left = head.mean[head.regions["sclera_l"]]
+        self._centre = 0.5 * (left.min(axis=0) + left.max(axis=0))
+        self._centre[2] = left[:, 2].max() - 0.5 * np.ptp(left[:, 0])  # the cornea stands out, the back is not round
+        places = head.mean[head.source] - self._centre
+        own = (head.source >= head.regions["sclera_l"].start) & (head.source < head.regions["sclera_l"].stop)
+        tip = places[own][np.argmax(places[own][:, 2])]
+        self._radius = float(np.linalg.norm(tip))
+        triangles = head.drawn_triangles[(head.surface == EYES) & own[head.drawn_triangles].all(axis=1)]
+        baked = bake(head.uv, triangles, places, EYE_SIZE)
+        baked /= np.linalg.norm(baked, axis=2, keepdims=True) + 1e-6
+        self._off_axis = np.arccos(np.clip(baked @ (tip / self._radius), -1.0, 1.0)).astype(np.float32)
+        around = np.arctan2(baked[..., 1] - tip[1] / self._radius, baked[..., 0] - tip[0] / self._radius)
+        self._around = (around / (2 * np.pi) * RING).astype(np.int32) % RING
+        self._sideways = np.abs(baked[..., 0]).astype(np.float32)
+        self._veins = np.clip(periodic_noise(np.random.default_rng(0xE1), EYE_SIZE, 5.0) - 0.7, 0.0, 1.0)
+        self._shade = self._lids_shade(head)
+        self._eyes = slice(head.regions["sclera_l"].start, head.regions["sclera_r"].stop)
+
+    def _lids_shade(self, head: Head) -> np.ndarray:
+        """Share of light (V', 1) that lids and lashes leave the eyeballs in their mean position."""
+        shades = []
+        for name, corners in (("sclera_l", slice(42, 48)), ("sclera_r", slice(36, 42))):
+            points, lids = head.mean[head.regions[name]], head.mean[head.landmarks68[corners]]
+            middle, width = lids.mean(axis=0), np.ptp(lids[:, 0])
+            upper, lower = lids[[1, 2], 1].mean(), lids[[4, 5], 1].mean()
+            height = upper - lower
+            shade = 1.0 - 0.45 * smooth_step(points[:, 1], upper - 0.55 * height, upper + 0.1 * height)
+            shade *= 1.0 - 0.15 * (1.0 - smooth_step(points[:, 1], lower - 0.1 * height, lower + 0.3 * height))
+            shade *= 1.0 - 0.35 * smooth_step(np.abs(points[:, 0] - middle[0]), 0.25 * width, 0.55 * width)
+            shades.append(shade)
+        return np.concatenate(shades)[:, None].astype(np.float32)
+
+    def shade(self, albedo: np.ndarray, gloss: np.ndarray) -> None:
+        """Sets the eyes' albedo (V, 3), which multiplies their texture, and gloss (V,); in place."""
+        albedo[self._eyes] = self._shade
+        gloss[self._eyes] = 1.0
+
+    def paint(self, rng: np.random.Generator, traits: Traits) -> np.ndarray:
+        """(EYE_SIZE, EYE_SIZE, 4) uint8: pupil, iris with fibres and limbal ring, sclera with veins."""
+        limbus, pupil = np.arcsin([traits.iris_radius / self._radius, traits.pupil_radius / self._radius])
+        radius = self._off_axis / np.float32(limbus)
+        fibres = (0.22 * _ring_noise(rng, 110) + 0.15 * _ring_noise(rng, 40))[self._around]
+        spread = np.exp(rng.normal(0.0, 0.12, 3) + rng.normal(0.0, 0.2))
+        inner, outer = (to_linear(np.array(colour) / 255.0) * spread for colour in IRIS_COLOURS[traits.iris])
+        share = np.clip((radius - rng.uniform(0.35, 0.6)) / 0.35 + 0.25 * fibres, 0.0, 1.0)[..., None]
+        iris = (inner + share * (outer - inner)).astype(np.float32) * np.exp(fibres)[..., None]
+        ring = np.clip((radius - 0.80) / 0.18, 0.0, 1.0) * np.float32(rng.uniform(0.4, 0.85))
+        open_ = np.clip((self._off_axis - np.float32(pupil)) / 0.02 + 0.5, 0.0, 1.0)
+        iris = 0.004 + iris * ((1.0 - ring) * open_)[..., None]
+        red = np.float32(0.15 + 0.85 * traits.sclera)
+        veins = 0.5 * red * shift(rng, self._veins) * np.clip(1.5 * self._off_axis - 0.4, 0.0, 1.0)
+        corners = np.clip((self._sideways - 0.45) / 0.5, 0.0, 1.0) * (0.3 + 0.5 * red)
+        white = SCLERA * np.float32([1.0, 1.0, 1.0 - 0.15 * traits.sclera]) * np.float32(rng.uniform(0.85, 1.05))
+        white = white * (1.0 - (veins + corners)[..., None] * np.float32([0.10, 0.42, 0.40]))
+        edge = np.clip((self._off_axis - np.float32(limbus)) / 0.05 + 0.5, 0.0, 1.0)[..., None]
+        return to_texels(iris + edge * (white - iris))
+
+
+def _ring_noise(rng: np.random.Generator, bumps: int) -> np.ndarray:
+    """(RING,) float32 noise of deviation 1 that closes around a circle."""
+    values = rng.standard_normal(bumps).astype(np.float32)
+    places = np.linspace(0.0, bumps, RING, endpoint=False)
+    return np.interp(places, np.arange(bumps + 1), np.append(values, values[0])).astype(np.float32)
