@@ -19,20 +19,20 @@ PI = np.pi
 
 @dataclass(frozen=True)
 class Cover:
-    """A convex part of space in which hair is not seen: where points (3,) @ normals.T > offsets, for all P of them.
+    """A convex part of space in which hair is not seen: where place @ normal > offset for all P of them.
 
-    normals: (P, 3); offsets: (P,) metres
+    normals: (P, 3) unit ones, or 0 for all of space or none; offsets: (P,) metres
     """
 
     normals: np.ndarray
     offsets: np.ndarray
 
-    def hides(self, points: np.ndarray) -> np.ndarray:
-        """(...) bool: which of points (..., 3) of the mean head lie inside."""
-        return (points @ self.normals.T.astype(np.float32) > self.offsets.astype(np.float32)).all(axis=-1)
+    def depth(self, points: np.ndarray) -> np.ndarray:
+        """(...) float32 metres that points (..., 3) of the mean head lie inside; negative outside."""
+        return (points @ self.normals.T.astype(np.float32) - self.offsets.astype(np.float32)).min(axis=-1)
 
 
-Worn = tuple[tuple[Piece, ...], Cover]  # pieces, and where the hair on the head is not seen
+HatAndCover = tuple[tuple[Piece, ...], Cover]  # pieces, and where the hair on the head is not seen
 NOTHING = Cover(np.zeros((1, 3)), np.ones(1))
 EVERYTHING = Cover(np.zeros((1, 3)), -np.ones(1))
 
@@ -83,7 +83,7 @@ def brim(
     return sheet(points, cloth.tint, cloth.gloss, points[..., ::2] / 0.4, cloth.texture)
 
 
-def cap(rng: np.random.Generator, fit: Fitting) -> Worn:
+def cap(rng: np.random.Generator, fit: Fitting) -> HatAndCover:
     """A baseball cap, forwards, backwards or askew."""
     cloth, second = draw_cloth(rng, plain=0.8), plain_cloth(rng, any_colour(rng))
     turned = float(rng.choice([0.0, PI, rng.uniform(-0.8, 0.8)], p=[0.75, 0.15, 0.1]))
@@ -103,7 +103,7 @@ def cap(rng: np.random.Generator, fit: Fitting) -> Worn:
     return (merged([dome, peak, knob]),), above(fit.skull, edge)
 
 
-def beanie(rng: np.random.Generator, fit: Fitting) -> Worn:
+def beanie(rng: np.random.Generator, fit: Fitting) -> HatAndCover:
     """Knitted, over the ears or above them, with or without a cuff and a bobble."""
     cloth = draw_cloth(rng, plain=0.7)
     azimuth = np.linspace(-PI, PI, AROUND)
@@ -125,7 +125,7 @@ def beanie(rng: np.random.Generator, fit: Fitting) -> Worn:
     return (merged(pieces),), above(fit.skull, edge)
 
 
-def brimmed(rng: np.random.Generator, fit: Fitting) -> Worn:
+def brimmed(rng: np.random.Generator, fit: Fitting) -> HatAndCover:
     """A hat with a brim all around: felt with a crease, straw, or a soft one."""
     cloth = plain_cloth(rng, random_colour(rng, (0.1, 0.55), (0.08, 0.85)) if rng.random() < 0.6 else any_colour(rng))
     azimuth = np.linspace(-PI, PI, AROUND)
@@ -145,7 +145,7 @@ def brimmed(rng: np.random.Generator, fit: Fitting) -> Worn:
     return (merged([dome, brim(fit.skull, edge, 0.009, length, droop, cloth), around]),), above(fit.skull, edge)
 
 
-def headband(rng: np.random.Generator, fit: Fitting) -> Worn:
+def headband(rng: np.random.Generator, fit: Fitting) -> HatAndCover:
     """A band about the head; hair comes out above it and below."""
     cloth = draw_cloth(rng, plain=0.6)
     edge = rim(np.linspace(-PI, PI, AROUND), rng.uniform(20, 42), rng.uniform(14, 40), rng.uniform(-10, 10))
@@ -153,7 +153,7 @@ def headband(rng: np.random.Generator, fit: Fitting) -> Worn:
     return (crown(fit.skull, cloth, edge, np.tile(off, (1, AROUND)), 6, edge + rng.uniform(0.1, 0.4)),), NOTHING
 
 
-def turban(rng: np.random.Generator, fit: Fitting) -> Worn:
+def turban(rng: np.random.Generator, fit: Fitting) -> HatAndCover:
     """Wound cloth: ridges that rise to one side."""
     cloth = draw_cloth(rng, plain=0.85)
     azimuth = np.linspace(-PI, PI, AROUND)
@@ -164,7 +164,7 @@ def turban(rng: np.random.Generator, fit: Fitting) -> Worn:
     return (crown(fit.skull, cloth, edge, lift, 2 * DOWN),), above(fit.skull, edge)
 
 
-def helmet(rng: np.random.Generator, fit: Fitting) -> Worn:
+def helmet(rng: np.random.Generator, fit: Fitting) -> HatAndCover:
     """A hard shell with straps to the chin: for a bicycle (with openings between ribs) or a building site."""
     azimuth = np.linspace(-PI, PI, AROUND)
     edge = rim(azimuth, rng.uniform(22, 32), rng.uniform(16, 24), rng.uniform(0, 12))
@@ -187,7 +187,7 @@ def helmet(rng: np.random.Generator, fit: Fitting) -> Worn:
     return (merged(pieces),), above(fit.skull, edge)
 
 
-def headphones(rng: np.random.Generator, fit: Fitting) -> Worn:
+def headphones(rng: np.random.Generator, fit: Fitting) -> HatAndCover:
     """A bow over the head and a cushion on each ear."""
     lean = rng.uniform(0.0, 0.25)  # radians that the bow stands behind the middle
     turn = np.linspace(-0.5 * PI + 0.05, 0.5 * PI - 0.05, 25)
@@ -225,7 +225,7 @@ def throat(rng: np.random.Generator, fit: Fitting, cloth: Cloth, height: float) 
     return drape(rng, fit.bust, cloth, edge, 0.020, 0.006)
 
 
-def hood(rng: np.random.Generator, fit: Fitting) -> Worn:
+def hood(rng: np.random.Generator, fit: Fitting) -> HatAndCover:
     """The hood of a pullover or a coat, drawn over the head."""
     elevation = np.radians(np.linspace(90.0, -61.0, 26))
     top, wide = rng.uniform(30, 50), np.radians(rng.uniform(60, 80))
@@ -239,7 +239,7 @@ def hood(rng: np.random.Generator, fit: Fitting) -> Worn:
     return (shroud(fit.skull, cloth, opening, elevation, lift), throat(rng, fit, cloth, 0.02)), cover
 
 
-def headscarf(rng: np.random.Generator, fit: Fitting) -> Worn:
+def headscarf(rng: np.random.Generator, fit: Fitting) -> HatAndCover:
     """Cloth close about the face and under the chin, over the hair."""
     elevation = np.radians(np.linspace(90.0, -62.0, 28))
     top, wide = rng.uniform(24, 36), np.radians(rng.uniform(42, 56))
@@ -252,7 +252,7 @@ def headscarf(rng: np.random.Generator, fit: Fitting) -> Worn:
     return (shroud(fit.skull, cloth, opening, elevation, lift), throat(rng, fit, cloth, 0.10)), EVERYTHING
 
 
-Hat = Callable[[np.random.Generator, Fitting], Worn]
+Hat = Callable[[np.random.Generator, Fitting], HatAndCover]
 HATS: dict[Hat, float] = {
     cap: 0.26,
     beanie: 0.22,

@@ -10,6 +10,7 @@ from data.synthetic import hair
 from data.synthetic.geometry import smooth_step
 from data.synthetic.portraits.hair_laying import make_bed
 from data.synthetic.portraits.hairdos import Hairdo, grow
+from data.synthetic.portraits.fitting import make_fitting
 from data.synthetic.portraits.head import FACE, TEETH, EYES, Head
 from data.synthetic.portraits.light import LUMINANCE
 from data.synthetic.portraits.looks import Look, Looks
@@ -66,6 +67,7 @@ class Studio:
     def __init__(self, head: Head):
         self.head = head
         self.looks = Looks(head)
+        self.fitting = make_fitting(head)
         self.bed = make_bed(head)
         self.transfer = head_transfer(head)
         self.casters = coarse_triangles(head)
@@ -91,7 +93,7 @@ class Studio:
         years = YEARS[0] + (YEARS[1] - YEARS[0]) * traits.age
         hairdo = grow(rng, self.bed, traits.hair, traits.melanin, traits.masculine, years)
         skin = look.albedo[self.face_vertices].mean(axis=0) * DETAIL_MEAN
-        worn = draw_wear(rng, self.head, skin, traits.masculine)
+        worn = draw_wear(rng, self.fitting, skin, traits.masculine, traits.age)
         if hairdo.scalp is not None:
             hairdo = replace(hairdo, scalp=worn.press(hairdo.scalp))
         look = self.looks.cover_scalp(look, hairdo.cover, hairdo.colour)
