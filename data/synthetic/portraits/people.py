@@ -97,9 +97,18 @@ class Studio:
         worn = draw_wear(rng, self.fit, skin, traits.masculine, traits.age)
         scalp = None if hairdo.scalp is None else worn.press(hairdo.scalp)
         hairdo = replace(hairdo, scalp=scalp, others=tuple(worn.trim(strands) for strands in hairdo.others))
-        look = self.looks.cover_scalp(look, hairdo.cover, hairdo.colour)
+        look = self.paint_below(look, hairdo)
         levels = [pyramid(look.textures[surface]) for surface in sorted(look.textures)]
         return Character(look, levels, hairdo, make_outfit(worn.pieces, self.head), float(skin @ LUMINANCE))
+
+    def paint_below(self, look: Look, hairdo: Hairdo) -> Look:
+        """The look with the skin below hair in its colour, so that strands may be few."""
+        on_skin = np.flatnonzero(self.head.source < self.head.skin.stop)
+        colour, share = np.split(hairdo.paint[self.head.source[on_skin]], [3], axis=1)
+        albedo, gloss = look.albedo.copy(), look.gloss.copy()
+        albedo[on_skin] += share * (colour / DETAIL_MEAN - albedo[on_skin])
+        gloss[on_skin] *= 1.0 - np.float32(0.7) * share[:, 0]
+        return replace(look, albedo=albedo, gloss=gloss)
 
     def draw_identity(self, rng: np.random.Generator) -> np.ndarray:
         """(I,) float32 weights of a random head: the model's whole spread, and asymmetries."""

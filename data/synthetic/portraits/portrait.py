@@ -120,7 +120,7 @@ def draw_portrait(
     lit = [shadow.lit(skin.points) for shadow in shadows]
     factor = exposure(rng, lights, *face_brightness(person, skin, lights, ambient, lit))
     lights, ambient = lights.scale(factor), ambient * np.float32(factor)
-    parts = [light_head(person, skin, lights, ambient, lit, sharpness), light_worn(person, worn, lights, shadows)]
+    parts = [light_head(person, skin, lights, ambient, lit, sharpness), light_worn(person, worn, lights, shadows, sharpness)]
     parts += [
         light_strands(group, mesh, head.skin_triangles, lights, ambient, shadows)
         for group, mesh in zip(strands, placed, strict=True)
@@ -190,7 +190,7 @@ def light_head(
     return Lit(points, light, shine, head.uv, head.drawn_triangles, head.surface, textures)
 
 
-def light_worn(person: Person, worn: Mesh, lights: Lights, shadows: list[Shadow]) -> Lit:
+def light_worn(person: Person, worn: Mesh, lights: Lights, shadows: list[Shadow], sharpness: float) -> Lit:
     """The outfit's vertices: both of its sides are seen, so that normals are turned to the camera."""
     outfit = person.character.outfit
     away = (worn.normals * worn.points).sum(axis=1, keepdims=True) > 0
