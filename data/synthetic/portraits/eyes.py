@@ -20,16 +20,19 @@ class EyePainter:
     """Paints eyes on a head; where the texels lie on the eyeball is found once."""
 
     def __init__(self, head: Head) -> None:
-        left = head.mean[head.regions["sclera_l"]]
-        places = head.mean[head.source] - sphere_centre(left)
-        own = (head.source >= head.regions["sclera_l"].start) & (head.source < head.regions["sclera_l"].stop)
-        tip = places[own][np.argmax(places[own][:, 2])]
-        self._radius = float(np.linalg.norm(tip))
-        triangles = head.drawn_triangles[(head.surface == EYES) & own[head.drawn_triangles].all(axis=1)]
+        places = head.mean[head.source] - sphere_centre(head.mean[head.regions["sclera_l"]])
+        left = (head.source >= head.regions["sclera_l"].start) & (head.source < head.regions["sclera_l"].stop)
+        right = (head.source >= head.regions["sclera_r"].start) & (head.source < head.regions["sclera_r"].stop)
+        triangles = head.drawn_triangles[(head.surface == EYES) & left[head.drawn_triangles].all(axis=1)]
         baked = bake(head.uv, triangles, places, EYE_SIZE)
+        # The eyes rest turned outwards, so that of each another texel is in front; the pupil is in the middle of these.
+        foremost = [head.uv[eye][np.argmax(places[eye, 2])] for eye in (left, right)]
+        column, row = np.floor(EYE_SIZE * np.mean(foremost, axis=0)).astype(int)
+        self._radius = float(np.linalg.norm(baked[row, column]))
+        axis = baked[row, column] / self._radius
         baked /= np.linalg.norm(baked, axis=2, keepdims=True) + 1e-6
-        self._off_axis = np.arccos(np.clip(baked @ (tip / self._radius), -1.0, 1.0)).astype(np.float32)
-        around = np.arctan2(baked[..., 1] - tip[1] / self._radius, baked[..., 0] - tip[0] / self._radius)
+        self._off_axis = np.arccos(np.clip(baked @ axis, -1.0, 1.0)).astype(np.float32)
+        around = np.arctan2(baked[..., 1] - axis[1], baked[..., 0] - axis[0])
         self._around = (around / (2 * np.pi) * RING).astype(np.int32) % RING
         self._sideways = np.abs(baked[..., 0]).astype(np.float32)
         near = np.flatnonzero((self._off_axis < WIDEST).any(axis=0))

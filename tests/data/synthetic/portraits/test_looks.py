@@ -196,7 +196,8 @@ def test_eye_has_pupil_iris_and_white(head, looks, plain):
         region = head.regions[name]
         own = np.flatnonzero((head.source >= region.start) & (head.source < region.stop))
         places = head.mean[head.source[own]]
-        tip = places[np.argmax(places[:, 2])]
+        # both eyes lie on one disc, the pupil in its middle
+        tip = places[np.argmin(np.abs(head.uv[own] - 0.5).max(axis=1))]
         away = np.linalg.norm(places[:, :2] - tip[:2], axis=1)
         seen = linear[tuple((256 * head.uv[own]).astype(int).T[::-1])]
         front = places[:, 2] > tip[2] - 0.010
