@@ -5,7 +5,7 @@ import numpy as np
 from data.synthetic.appearance import IRIS_COLOURS, bake
 from data.synthetic.geometry import smooth_step
 from data.synthetic.noise import to_linear
-from data.synthetic.portraits.head import EYES, Head
+from data.synthetic.portraits.head import EYES, Head, sphere_centre
 from data.synthetic.portraits.texels import periodic_noise, piece, to_texels
 from data.synthetic.portraits.traits import Traits
 
@@ -21,9 +21,7 @@ class EyePainter:
 
     def __init__(self, head: Head) -> None:
         left = head.mean[head.regions["sclera_l"]]
-        self._centre = 0.5 * (left.min(axis=0) + left.max(axis=0))
-        self._centre[2] = left[:, 2].max() - 0.5 * np.ptp(left[:, 0])  # the cornea stands out, the back is not round
-        places = head.mean[head.source] - self._centre
+        places = head.mean[head.source] - sphere_centre(left)
         own = (head.source >= head.regions["sclera_l"].start) & (head.source < head.regions["sclera_l"].stop)
         tip = places[own][np.argmax(places[own][:, 2])]
         self._radius = float(np.linalg.norm(tip))

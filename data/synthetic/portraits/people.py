@@ -8,9 +8,11 @@ import numpy as np
 
 from data.synthetic import hair
 from data.synthetic.geometry import smooth_step
+from data.synthetic.portraits.fitting import make_fitting
 from data.synthetic.portraits.hair_laying import make_bed
+from data.synthetic.portraits.hair_ribbons import move_strands
 from data.synthetic.portraits.hairdos import Hairdo, grow
-from data.synthetic.portraits.head import FACE, TEETH, EYES, Head
+from data.synthetic.portraits.head import EYES, FACE, TEETH, Head
 from data.synthetic.portraits.light import LUMINANCE
 from data.synthetic.portraits.looks import Look, Looks
 from data.synthetic.portraits.outfit import Outfit, make_outfit, pyramid
@@ -67,6 +69,7 @@ class Studio:
         self.head = head
         self.looks = Looks(head)
         self.bed = make_bed(head)
+        self.fit = make_fitting(head)
         self.transfer = head_transfer(head)
         self.casters = coarse_triangles(head)
         self.neck_weight = neck_weight(head)
@@ -91,9 +94,9 @@ class Studio:
         years = YEARS[0] + (YEARS[1] - YEARS[0]) * traits.age
         hairdo = grow(rng, self.bed, traits.hair, traits.melanin, traits.masculine, years)
         skin = look.albedo[self.face_vertices].mean(axis=0) * DETAIL_MEAN
-        worn = draw_wear(rng, self.head, skin, traits.masculine)
-        if hairdo.scalp is not None:
-            hairdo = replace(hairdo, scalp=worn.press(hairdo.scalp))
+        worn = draw_wear(rng, self.fit, skin, traits.masculine, traits.age)
+        scalp = None if hairdo.scalp is None else worn.press(hairdo.scalp)
+        hairdo = replace(hairdo, scalp=scalp, others=tuple(worn.trim(strands) for strands in hairdo.others))
         look = self.looks.cover_scalp(look, hairdo.cover, hairdo.colour)
         levels = [pyramid(look.textures[surface]) for surface in sorted(look.textures)]
         return Character(look, levels, hairdo, make_outfit(worn.pieces, self.head), float(skin @ LUMINANCE))
@@ -107,7 +110,7 @@ class Studio:
         neutral = self.head.neutral(identity)
         scalp = character.hairdo.scalp
         if scalp is not None:
-            moved = hair.move_strands(scalp, self.head.skin_triangles, self.head.mean, neutral)
+            moved = move_strands(scalp, self.head.skin_triangles, self.head.mean, neutral)
             scalp = replace(scalp, points=moved)
         return Person(self, character, neutral, character.outfit.fitted(neutral - self.head.mean), scalp)
 

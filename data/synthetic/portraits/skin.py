@@ -45,7 +45,7 @@ class SkinPainter:
         blood += np.float32(traits.lips) * masks["lips"] + 0.2 * masks["mouth_line"]
         wet = np.maximum(0.7 * masks["lid_rim"], masks["inner_mouth"])
         melanin *= 1.0 - 0.6 * wet
-        melanin += 0.7 * masks["nostrils"]  # what little light comes out of them
+        melanin += 1.5 * masks["nostrils"]  # what little light comes out of them
         blood += 0.35 * wet + 0.4 * masks["inner_mouth"]
         self._mark(traits, fine, wide, melanin, blood)
         albedo = pigment_colour(np.maximum(melanin, 0.02), np.maximum(blood, 0.0), traits.carotene)
