@@ -78,7 +78,7 @@ CUTS = (
         count=4000, often=(1.5, 1.0), melanin=(0.8, 2.0)),
     Cut("afro", (0.030, 0.060), 0.95, 0.040, "whorl", 0.0, 0.9, 0.8, steps=7, curl=0.006, clump=0.0, cling=0.0,
         turns=(1.5, 3.0), tip=1.1, gloss=0.15, often=(1.5, 1.2), melanin=(0.05, 2.5)),
-    Cut("big afro", (0.065, 0.100), 0.97, 0.090, "whorl", 0.0, 0.95, 0.8, steps=9, curl=0.010, clump=0.0, cling=0.0,
+    Cut("big afro", (0.055, 0.085), 0.97, 0.070, "whorl", 0.0, 0.95, 0.8, steps=9, curl=0.010, clump=0.0, cling=0.0,
         turns=(2.5, 4.0), tip=1.1, gloss=0.15, often=(0.5, 0.8), melanin=(0.05, 1.5)),
     Cut("locs", (0.10, 0.28), 0.40, 0.018, "side", 0.16, steps=11, clump=0.97, lock=40, drift=(-0.1, 0.1), gloss=0.15,
         opening=0.9, often=(0.6, 0.6), melanin=(0.1, 2.0)),
