@@ -120,7 +120,10 @@ def draw_portrait(
     lit = [shadow.lit(skin.points) for shadow in shadows]
     factor = exposure(rng, lights, *face_brightness(person, skin, lights, ambient, lit))
     lights, ambient = lights.scale(factor), ambient * np.float32(factor)
-    parts = [light_head(person, skin, lights, ambient, lit, sharpness), light_worn(person, worn, lights, shadows, sharpness)]
+    parts = [
+        light_head(person, skin, lights, ambient, lit, sharpness),
+        light_worn(person, worn, lights, shadows, sharpness),
+    ]
     parts += [
         light_strands(group, mesh, head.skin_triangles, lights, ambient, shadows)
         for group, mesh in zip(strands, placed, strict=True)
