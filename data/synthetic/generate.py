@@ -193,7 +193,7 @@ def _run_in_workers(jobs: list[Job], num_workers: int) -> Iterator[Made]:
         min(num_workers, len(jobs)), mp_context=context, initializer=_start_worker, initargs=(jobs[0].recipe,)
     )
     try:
-        with _environment(THREAD_LIMITS):
+        with limited_threads():
             futures = [executor.submit(_draw, job) for job in jobs]  # starts the processes
         for future in as_completed(futures):
             yield future.result()
@@ -202,10 +202,10 @@ def _run_in_workers(jobs: list[Job], num_workers: int) -> Iterator[Made]:
 
 
 @contextmanager
-def _environment(variables: dict[str, str]) -> Iterator[None]:
-    """Sets environment variables for processes started meanwhile."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
+def limited_threads() -> Iterator[None]:
+    """One thread of linear algebra in each of the processes that are started meanwhile."""
+    before = {name: os.environ.get(name) for name in THREAD_LIMITS}
+    os.environ.update(THREAD_LIMITS)
     try:
         yield
     finally:
