@@ -59,6 +59,7 @@ except ImportError as error:
 
 from .drawing import rasterize, render_texture
 from .lighting import RenderPipeline
+from .lit import draw_lit
 from .maps import coordinate_colors, depth_picture, normal_picture, wireframe
 from .rasterizer import RasterBuffers, get_normal, interpolate, rasterize_batch, rasterize_buffers
 from .visibility import UnwrappedTexture, unwrap_texture, vertex_visibility
@@ -69,6 +70,7 @@ __all__ = [
     "UnwrappedTexture",
     "coordinate_colors",
     "depth_picture",
+    "draw_lit",
     "get_normal",
     "interpolate",
     "normal_picture",

@@ -55,12 +55,28 @@ cdef extern from "kernel/kernel.h" namespace "sim3dr" nogil:
         double view_position[3]
         int specular_exponent
 
+    cdef struct LitTexture:
+        const uint8_t* texels
+        int height
+        int width
+
+    cdef struct Lit:
+        const float* light
+        const float* shine
+        const float* uv
+        const uint8_t* surface
+        const LitTexture* textures
+        const float* linear
+        int texture_count
+        int samples
+
     bint kernel_rasterize "sim3dr::rasterize_buffers"(const Shape&, const Buffers&, int) noexcept
     bint kernel_batch "sim3dr::rasterize_batch"(const Shape&, const Buffers&, int64_t, int) noexcept
     bint kernel_colors "sim3dr::paint_colors"(
         const Shape&, const float*, const Opacity&, const Picture&, int) noexcept
     bint kernel_texture "sim3dr::paint_texture"(
         const Shape&, const Texture&, const Opacity&, const Picture&, int) noexcept
+    bint kernel_lit "sim3dr::draw_lit"(const Shape&, const Lit&, const Picture&, int) noexcept
     void kernel_interpolate "sim3dr::interpolate"(
         const Buffers&, const int32_t*, const float*, int, float*) noexcept
     bint kernel_normals "sim3dr::vertex_normals"(const Shape&, float*) noexcept
@@ -230,6 +246,45 @@ def paint_texture(
     source.floats = Texel is float
     with nogil:
         enough = kernel_texture(shape, source, made, target, threads)
+    raise_without_memory(enough)
+
+
+def draw_lit(
+    const float[:, ::1] vertices,
+    const float[::1] w,
+    const int32_t[:, ::1] triangles,
+    const float[:, ::1] light,
+    const float[:, ::1] shine,
+    const float[:, ::1] uv,
+    const uint8_t[::1] surface,
+    list textures,
+    const float[::1] linear,
+    int samples,
+    float[:, :, ::1] picture,
+    int threads,
+):
+    """Draws the mesh onto picture (H,W,3); textures: up to 256 arrays (h,w,4) uint8; linear (256,)."""
+    cdef Shape shape = make_shape(vertices, w, triangles)
+    cdef Picture target = make_picture[float](picture)
+    cdef LitTexture sources[256]
+    cdef const uint8_t[:, :, ::1] texels
+    cdef Lit lit
+    cdef int number
+    cdef bint enough
+    for number, texels in enumerate(textures):
+        sources[number].texels = &texels[0, 0, 0]
+        sources[number].height = <int> texels.shape[0]
+        sources[number].width = <int> texels.shape[1]
+    lit.light = &light[0, 0]
+    lit.shine = &shine[0, 0]
+    lit.uv = &uv[0, 0]
+    lit.surface = &surface[0]
+    lit.textures = sources
+    lit.linear = &linear[0]
+    lit.texture_count = <int> len(textures)
+    lit.samples = samples
+    with nogil:
+        enough = kernel_lit(shape, lit, target, threads)
     raise_without_memory(enough)
 
 

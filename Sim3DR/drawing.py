@@ -120,9 +120,7 @@ class Drawing:
         self.shape, self.dtype = picture_shape(bg, *size)
         self.channels = self.shape[2] if len(self.shape) == 3 else 1
         self.opacity, self.vertex_opacity = check_opacity(alpha, len(self.vertices))
-        self.samples = check_number("samples", samples, MAXIMUM_SAMPLES)
-        if max(self.shape[:2]) * self.samples > MAXIMUM_SIDE:
-            raise ValueError(f"samples: wanted at most {MAXIMUM_SIDE} in all on an axis, got {samples} x {self.shape}")
+        self.samples = check_samples(samples, self.shape)
         self.threads = check_number("threads", threads, MAXIMUM_THREADS)
 
     def draw(self, paint, surface, out, sources, reverse=False):
@@ -148,6 +146,14 @@ class Drawing:
                 mean = fine.reshape(height, count, width, count, channels).mean(axis=(1, 3), dtype=np.float64)
             pixels[...] = np.floor(mean + 0.5) if pixels.dtype == np.uint8 else mean
         return picture
+
+
+def check_samples(samples, shape):
+    """`samples` on each axis of a pixel as the int that it is, few enough for a picture of that shape."""
+    count = check_number("samples", samples, MAXIMUM_SAMPLES)
+    if max(shape[:2]) * count > MAXIMUM_SIDE:
+        raise ValueError(f"samples: wanted at most {MAXIMUM_SIDE} in all on an axis, got {samples} x {shape}")
+    return count
 
 
 def picture_shape(bg, height=None, width=None, channel=None):

@@ -10,9 +10,6 @@ resources/                                           example.obj, kpt_ind.npy, p
 import csv
 import hashlib
 import io
-import tokenize
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,24 +18,12 @@ from typing import NamedTuple
 import numpy as np
 
 from data.jpeg import decode_rgb
-from util.checks import check_array
+from util.checks import BROKEN_ARRAYS, check_array
 from util.errors import InputError
-from util.mesh import Topology, make_topology, read_obj
+from util.mesh import Topology, read_topology
 from util.pose import check_pose
 
 LIST_COLUMNS = ("subject_id", "facial_action", "img_id")
-# What NumPy raises on .npy and .npz files that are damaged in one way or another.
-BROKEN_ARRAYS = (
-    ValueError,
-    TypeError,
-    EOFError,
-    RuntimeError,
-    KeyError,
-    SyntaxError,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 
 class SampleId(NamedTuple):
@@ -90,12 +75,7 @@ class WcpaRoot:
         return read_sample_list(self.list_path(split))
 
     def topology(self) -> Topology:
-        resources = self.root / "resources"
-        template, triangles = read_obj(resources / "example.obj")
-        try:
-            return make_topology(template, triangles, np.load(resources / "kpt_ind.npy"), self.symmetric)
-        except BROKEN_ARRAYS as error:
-            raise InputError(f"{resources}: {error}") from None
+        return read_topology(self.root / "resources", self.symmetric)
 
     def projection(self) -> np.ndarray:
         """(4, 4) float64 projection matrix M_proj."""

@@ -1,11 +1,27 @@
 """One place to check arrays that come from outside: messages say the name, what was wanted and what was got."""
 
+import tokenize
+import zipfile
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from util.errors import InputError
+
+# What NumPy raises on .npy and .npz files that are damaged in one way or another.
+BROKEN_ARRAYS = (
+    ValueError,
+    TypeError,
+    EOFError,
+    RuntimeError,
+    KeyError,
+    SyntaxError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def check_array(name: str, array: Any, shape: Sequence[int | None], finite: bool = True) -> np.ndarray:

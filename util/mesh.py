@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial import cKDTree
 
-from util.checks import check_array
+from util.checks import BROKEN_ARRAYS, check_array
 from util.errors import InputError
 
 
@@ -64,6 +64,18 @@ def make_topology(
             raise
         mirror = np.arange(len(template))
     return Topology(template, triangles.astype(np.int32), keypoints.astype(np.int64), mirror)
+
+
+def read_topology(resources: Path, symmetric: bool = True) -> Topology:
+    """The topology of a data root's resources/, or of any folder with example.obj and kpt_ind.npy.
+
+    symmetric: as in `make_topology`. Raises FileNotFoundError, or InputError that names the file or the folder.
+    """
+    template, triangles = read_obj(resources / "example.obj")
+    try:
+        return make_topology(template, triangles, np.load(resources / "kpt_ind.npy"), symmetric)
+    except BROKEN_ARRAYS as error:
+        raise InputError(f"{resources}: {error}") from None
 
 
 def find_mirror(template: np.ndarray) -> np.ndarray:

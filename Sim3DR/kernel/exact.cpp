@@ -101,13 +101,16 @@ Corners corners_of(const Mesh& mesh, int32_t index) {
 Point point_of(const float* p) { return {p[0], p[1]}; }
 
 // Shows a pixel of the triangle, unless something nearer is there. weights: not yet divided by their sum.
-void put(const Canvas& canvas, int64_t offset, int32_t index, double (&weights)[3], const Corners& p) {
+void put(const Canvas& canvas, int64_t offset, int32_t index, double (&weights)[3], const Corners& p,
+         const Cutout& cutout) {
     const double sum = weights[0] + weights[1] + weights[2];
     for (double& weight : weights) weight /= sum;
     const double depth = weights[0] * p[0][2] + weights[1] * p[1][2] + weights[2] * p[2][2];
     const int64_t key = key_of(static_cast<float>(depth), index);
     if (key > canvas.keys[offset]) {
+        if (cutout.texture.texels && is_open(cutout, weights[1], weights[2])) return;
         canvas.keys[offset] = key;
+        if (!canvas.second) return;
         canvas.second[offset] = static_cast<float>(weights[1]);
         canvas.third[offset] = static_cast<float>(weights[2]);
     }
@@ -161,6 +164,7 @@ void draw_exactly(const Mesh& mesh, const Canvas& canvas, int32_t index) {
     const double area = exact_area(point_of(p[0]), point_of(p[1]), point_of(p[2]));
     if (area == 0.0) return;
 
+    const Cutout cutout = mesh.cutout_of(index);
     const double reach = reach_of(p, mesh, behind > 0);
     const auto edge = [&](int corner) {
         int from = (corner + 1) % 3, to = (corner + 2) % 3;
@@ -174,13 +178,14 @@ void draw_exactly(const Mesh& mesh, const Canvas& canvas, int32_t index) {
         for (int x = first; x <= last; ++x) {
             double weights[3];
             for (int k = 0; k < 3; ++k) weights[k] = edges[k].weight(x, y) / std::fabs(static_cast<double>(p[k][3]));
-            put(canvas, canvas.offset(x, y), index, weights, p);
+            put(canvas, canvas.offset(x, y), index, weights, p, cutout);
         }
     }
 }
 
 void draw_doubtful(const Mesh& mesh, const Canvas& canvas, int32_t index, const Edges& edges, Rows rows) {
     const Corners p = corners_of(mesh, index);
+    const Cutout cutout = mesh.cutout_of(index);
     const bool turned = exact_area(point_of(p[0]), point_of(p[1]), point_of(p[2])) < 0.0;
     const auto covers = [&](const double (&values)[3], int x, int y) {
         for (int k = 0; k < 3; ++k) {
@@ -202,7 +207,7 @@ void draw_doubtful(const Mesh& mesh, const Canvas& canvas, int32_t index, const 
             if (least > edges.bound || least < -edges.bound || !covers(values, x, y)) continue;
             double weights[3];
             for (int k = 0; k < 3; ++k) weights[k] = std::max(values[k], 0.0) / static_cast<double>(p[k][3]);
-            put(canvas, canvas.offset(x, y), index, weights, p);
+            put(canvas, canvas.offset(x, y), index, weights, p, cutout);
         }
     }
 }

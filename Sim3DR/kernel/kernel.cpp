@@ -89,10 +89,10 @@ Canvas canvas_for(const Box& box, int height, int width) {
 }
 
 // How many rows to draw at once: few enough for the canvas to stay in a core's own cache and for each thread to have
-// some bands, but so many that batches of triangles are not set up again in band after band.
-int rows_of_band(const std::vector<Span>& spans, int columns, int rows, int threads) {
+// some bands, but so many that batches of triangles are not set up again in band after band. row_bytes: of the canvas.
+int rows_of_band(const std::vector<Span>& spans, int64_t row_bytes, int rows, int threads) {
     constexpr int CACHED_BYTES = 1 << 19, BANDS_OF_THREAD = 4;
-    int height = std::max(8, CACHED_BYTES / (16 * columns));
+    int height = std::max(8, static_cast<int>(CACHED_BYTES / row_bytes));
     const auto repeated = [&] {
         int64_t visits = 0;
         for (const Span& span : spans) visits += 1 + std::max(span.bottom - span.top, 0) / height;
@@ -103,37 +103,53 @@ int rows_of_band(const std::vector<Span>& spans, int columns, int rows, int thre
     return std::min(height, rows);
 }
 
+// What a picture is drawn for: its pixels are blocks of samples x samples of the canvas, none of which lies in two
+// bands; weights: whether finish wants them; holes: null where there are none.
+struct Purpose {
+    int samples;
+    bool weights;
+    const Holes* holes;
+};
+constexpr Purpose USUAL = {1, true, nullptr};
+
 // Draws a mesh band by band and hands each band to finish(functions, band). Rows above and below the mesh belong to the
-// nearest one.
+// nearest one. height and width: the picture's, in samples.
 template <typename Finish>
-void draw_bands(const Shape& shape, int height, int width, int threads, const Finish& finish) {
+void draw_bands(const Shape& shape, int height, int width, const Purpose& purpose, int threads, const Finish& finish) {
     const Functions& use = functions();
     auto* points = reinterpret_cast<float*>(points_scratch.room(16 * shape.vertex_count + 16));
     Box box;
-    use.load_points(shape, points, box);
-    const Mesh mesh = {points, shape.triangles, shape.triangle_count, height, width, shape.w != nullptr, box.lattice};
+    use.load_points(shape, purpose.samples, points, box);
+    const Mesh mesh = {points, shape.triangles, shape.triangle_count, height, width, shape.w != nullptr, box.lattice,
+                       purpose.holes};
     Canvas whole = canvas_for(box, height, width);
     if (whole.left > whole.right || whole.top > whole.bottom || shape.triangle_count == 0) {
         whole.left = whole.top = 0, whole.right = whole.bottom = -1;
-        finish(use, Band{whole, 0, height - 1});
+        finish(use, Band{whole, 0, height - 1, points});
         return;
     }
     std::vector<Span> spans((shape.triangle_count + BATCH - 1) / BATCH);
     use.find_spans(mesh, spans.data());
-    const int rows = whole.bottom - whole.top + 1;
+    const int grain = purpose.samples;
+    whole.left -= whole.left % grain, whole.right += grain - 1 - whole.right % grain;
+    whole.top -= whole.top % grain, whole.bottom += grain - 1 - whole.bottom % grain;
+    const int rows = whole.bottom - whole.top + 1, cell_bytes = purpose.weights ? 16 : 8;
     whole.stride = whole.right - whole.left + 1 + SPARE_COLUMNS;
-    const int band_rows = rows_of_band(spans, static_cast<int>(whole.stride), rows, threads);
+    int band_rows = rows_of_band(spans, cell_bytes * whole.stride, rows, threads);
+    band_rows += (grain - band_rows % grain) % grain;
     const int64_t cells = (band_rows + SPARE_ROWS) * whole.stride;
     in_parallel((rows + band_rows - 1) / band_rows, threads, [&](int64_t part) {
         Canvas canvas = whole;
         canvas.top = whole.top + static_cast<int>(part) * band_rows;
         canvas.bottom = std::min(canvas.top + band_rows - 1, whole.bottom);
-        canvas.keys = reinterpret_cast<int64_t*>(canvas_scratch.room(16 * cells));
-        canvas.second = reinterpret_cast<float*>(canvas.keys + cells), canvas.third = canvas.second + cells;
+        canvas.keys = reinterpret_cast<int64_t*>(canvas_scratch.room(cell_bytes * cells));
+        if (purpose.weights) {
+            canvas.second = reinterpret_cast<float*>(canvas.keys + cells), canvas.third = canvas.second + cells;
+        }
         std::fill_n(canvas.keys, (canvas.bottom - canvas.top + 1) * canvas.stride, EMPTY);
         use.draw(mesh, spans.data(), canvas);
         finish(use, Band{canvas, canvas.top == whole.top ? 0 : canvas.top,
-                         canvas.bottom == whole.bottom ? height - 1 : canvas.bottom});
+                         canvas.bottom == whole.bottom ? height - 1 : canvas.bottom, points});
     });
 }
 
@@ -168,7 +184,7 @@ bool call(const Work& work) noexcept {
 
 bool rasterize_buffers(const Shape& shape, const Buffers& buffers, int threads) noexcept {
     return call([&] {
-        draw_bands(shape, buffers.height, buffers.width, threads,
+        draw_bands(shape, buffers.height, buffers.width, USUAL, threads,
                    [&](const Functions& use, const Band& band) {
                        use.write_buffers(band, buffers);
                    });
@@ -186,7 +202,7 @@ bool rasterize_batch(const Shape& shape, const Buffers& buffers, int64_t count, 
             picture.triangle += item * pixels;
             picture.barycentric += 3 * item * pixels;
             picture.depth += item * pixels;
-            draw_bands(one, buffers.height, buffers.width, 1,
+            draw_bands(one, buffers.height, buffers.width, USUAL, 1,
                        [&](const Functions& use, const Band& band) {
                            use.write_buffers(band, picture);
                        });
@@ -203,7 +219,7 @@ bool paint_colors(const Shape& shape, const float* values, const Opacity& opacit
             functions().pad_rows(values, shape.vertex_count, padded);
             colors.padded = padded;
         }
-        draw_bands(shape, picture.height, picture.width, threads,
+        draw_bands(shape, picture.height, picture.width, USUAL, threads,
                    [&](const Functions& use, const Band& band) {
                        use.paint_colors(band, shape, colors, opacity, picture);
                    });
@@ -213,9 +229,26 @@ bool paint_colors(const Shape& shape, const float* values, const Opacity& opacit
 bool paint_texture(const Shape& shape, const Texture& texture, const Opacity& opacity, const Picture& picture,
                    int threads) noexcept {
     return call([&] {
-        draw_bands(shape, picture.height, picture.width, threads,
+        draw_bands(shape, picture.height, picture.width, USUAL, threads,
                    [&](const Functions& use, const Band& band) {
                        use.paint_texture(band, shape, texture, opacity, picture);
+                   });
+    });
+}
+
+bool draw_lit(const Shape& shape, const Lit& lit, const Picture& picture, int threads) noexcept {
+    return call([&] {
+        auto* looks = reinterpret_cast<float*>(colors_scratch.room(32 * shape.vertex_count + 32));
+        functions().pad_looks(lit, shape.vertex_count, looks);
+        Holes holes = {&lit, false, {}};
+        for (int i = 0; i < lit.texture_count; ++i) {
+            holes.of[i] = functions().has_holes(lit.textures[i]);
+            holes.any |= holes.of[i];
+        }
+        const Purpose purpose = {lit.samples, false, holes.any ? &holes : nullptr};
+        draw_bands(shape, lit.samples * picture.height, lit.samples * picture.width, purpose, threads,
+                   [&](const Functions& use, const Band& band) {
+                       use.paint_lit(band, shape, lit, looks, picture);
                    });
     });
 }

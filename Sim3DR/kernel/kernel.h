@@ -59,6 +59,26 @@ struct Light {
     int specular_exponent;
 };
 
+// One of the textures of a lit picture: texels (height, width, 4), three of sRGB colour and one of opacity.
+struct LitTexture {
+    const uint8_t* texels;
+    int height;
+    int width;
+};
+
+// How the triangles of a lit picture look.
+struct Lit {
+    const float* light;          // (N, 3), times the texture's colour
+    const float* shine;          // (N, 3), added to that
+    const float* uv;             // (N, 2)
+    const uint8_t* surface;      // (F,) which of the textures
+    const LitTexture* textures;  // up to 256
+    const float* linear;         // (256,) linear light of the bytes of a colour
+    int texture_count;
+    int samples;  // on each axis of a pixel, 1..MAXIMUM_SAMPLES
+};
+constexpr int MAXIMUM_SAMPLES = 8;
+
 bool rasterize_buffers(const Shape& shape, const Buffers& buffers, int threads) noexcept;
 
 // `count` meshes with the same triangles; vertices, w and the buffers' arrays have a leading axis of that length.
@@ -70,6 +90,9 @@ bool paint_colors(const Shape& shape, const float* colors, const Opacity& opacit
 
 bool paint_texture(const Shape& shape, const Texture& texture, const Opacity& opacity, const Picture& picture,
                    int threads) noexcept;
+
+// Draws a textured, lit mesh onto a picture of three floats.
+bool draw_lit(const Shape& shape, const Lit& lit, const Picture& picture, int threads) noexcept;
 
 // attributes (M, channels) -> out (height, width, channels), 0 where empty; triangles (F, 3) are rows of attributes.
 void interpolate(const Buffers& buffers, const int32_t* triangles, const float* attributes, int channels,

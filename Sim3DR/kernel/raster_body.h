@@ -9,13 +9,15 @@ void pad_rows(const float* rows, int64_t count, float* padded) {
     }
 }
 
-// x, y, z and w of the vertices in one place, and the box of those that can be drawn.
-void load_points(const Shape& shape, float* points, Box& box) {
+// x, y, z and w of the vertices in one place, and the box of those that can be drawn. With several samples on each axis
+// of a pixel the pixel i becomes the pixels samples * i ... samples * i + samples - 1, round the centre that it has.
+void load_points(const Shape& shape, int samples, float* points, Box& box) {
+    const float scale = static_cast<float>(samples), shift = (scale - 1.0f) / 2.0f;
     const Float4 zero = {0.0f, 0.0f, 0.0f, 0.0f};
     Float4 low = zero + std::numeric_limits<float>::infinity(), high = -low;
     for (int64_t i = 0; i < shape.vertex_count; ++i) {
         const float* vertex = shape.vertices + 3 * i;
-        Float4 point = {vertex[0], vertex[1], vertex[2], shape.w ? shape.w[i] : 1.0f};
+        Float4 point = {scale * vertex[0] + shift, scale * vertex[1] + shift, vertex[2], shape.w ? shape.w[i] : 1.0f};
         const Int4 finite = (point - point) == zero;  // infinity less itself, like NaN, is not a number
         if (!(finite[0] & finite[1] & finite[2] & finite[3])) point = zero;
         store(points + 4 * i, point);
@@ -84,14 +86,16 @@ struct Batch {
     alignas(64) double scale[BATCH];
 };
 
-SIM3DR_INLINE void gather_corners(const Mesh& mesh, int64_t first, int count, Batch& batch) {
+// index_of(slot): which triangle comes at 0 <= slot < count.
+template <typename Index>
+SIM3DR_INLINE void gather_corners(const Mesh& mesh, const Index& index_of, int count, Batch& batch) {
     for (int k = 0; k < 3; ++k) {
         for (int i = 0; i < count; i += 4) {
             Float4 p[4];
             for (int j = 0; j < 4; ++j) {
                 // Beyond the last triangle of the batch, the last one again.
                 const int slot = i + j < count ? i + j : count - 1;
-                p[j] = point_of(mesh, first + slot, k);
+                p[j] = point_of(mesh, index_of(slot), k);
             }
             const Float4 a = SIM3DR_CHOOSE(p[0], p[1], 0, 4, 1, 5);
             const Float4 b = SIM3DR_CHOOSE(p[2], p[3], 0, 4, 1, 5);
@@ -166,9 +170,18 @@ SIM3DR_INLINE void set_up_edges(Batch& batch) {
     }
 }
 
+// Those of some lanes, with these weights, where a triangle has no hole.
+__attribute__((noinline)) Mask closed_lanes(const Cutout& cutout, const double* second, const double* third,
+                                            const Mask& mask) {
+    alignas(64) int32_t closed[SIM3DR_LANES];
+    for (int lane = 0; lane < SIM3DR_LANES; ++lane) closed[lane] = !is_open(cutout, second[lane], third[lane]);
+    return above(widen(load<Ints>(closed)), Longs{}) & mask;
+}
+
 // Draws what of triangle i of the batch lies in the given rows; returns those of them with pixels in doubt.
-template <bool PERSPECTIVE, bool LATTICE, bool WIDE>
-SIM3DR_INLINE Rows draw_triangle(const Batch& batch, int i, int64_t index, const Canvas& canvas, Rows rows) {
+template <bool WEIGHTS, bool PERSPECTIVE, bool LATTICE, bool WIDE>
+SIM3DR_INLINE Rows draw_triangle(const Batch& batch, int i, int64_t index, const Cutout* cutout, const Canvas& canvas,
+                                 Rows rows) {
     const double z0 = batch.z[0][i], z1 = batch.z[1][i] - z0, z2 = batch.z[2][i] - z0;
     const double bound = batch.bound[i];
     const int64_t index_down = 0xffffffffLL - index, stride = canvas.stride;
@@ -218,8 +231,15 @@ SIM3DR_INLINE Rows draw_triangle(const Batch& batch, int i, int64_t index, const
             const Longs key = (widen(bits) << 32) | index_down;
             int64_t* keys = canvas.keys + row_offset + step;
             const Longs old = load_block(keys, stride);
-            const Mask wins = above(key, old) & inside;
+            Mask wins = above(key, old) & inside;
+            if (!WEIGHTS && cutout && any(wins)) {
+                alignas(64) double weights[2][SIM3DR_LANES];
+                store(weights[0], b1);
+                store(weights[1], b2);
+                wins = closed_lanes(*cutout, weights[0], weights[1], wins);
+            }
             store_block(keys, stride, pick(wins, key, old));
+            if (!WEIGHTS) continue;
             float* second = canvas.second + row_offset + step;
             float* third = canvas.third + row_offset + step;
             store_block(second, stride, pick(wins, __builtin_convertvector(b1, Floats), load_block(second, stride)));
@@ -243,7 +263,7 @@ Edges edges_of(const Batch& batch, int i) {
     return edges;
 }
 
-template <bool PERSPECTIVE, bool LATTICE>
+template <bool WEIGHTS, bool PERSPECTIVE, bool LATTICE>
 void draw_triangles(const Mesh& mesh, const Span* spans, const Canvas& target) {
     const Canvas canvas = target;  // a copy that no store can change
     Batch batch = {};
@@ -251,7 +271,7 @@ void draw_triangles(const Mesh& mesh, const Span* spans, const Canvas& target) {
         const Span& span = spans[start / BATCH];
         if (span.top > canvas.bottom || span.bottom < canvas.top) continue;
         const int count = static_cast<int>(mesh.triangle_count - start < BATCH ? mesh.triangle_count - start : BATCH);
-        gather_corners(mesh, start, count, batch);
+        gather_corners(mesh, [=](int slot) { return start + slot; }, count, batch);
         pixel_range(batch.x, static_cast<float>(mesh.width), batch.left, batch.right);
         pixel_range(batch.y, static_cast<float>(mesh.height), batch.top, batch.bottom);
         set_up_edges<PERSPECTIVE, LATTICE>(batch);
@@ -265,19 +285,28 @@ void draw_triangles(const Mesh& mesh, const Span* spans, const Canvas& target) {
                                batch.bottom[i] < canvas.bottom ? batch.bottom[i] : canvas.bottom};
             if (batch.left[i] > batch.right[i] || rows.first > rows.last) continue;
             const bool wide = batch.right[i] - batch.left[i] >= 2 * BLOCK_WIDTH;
-            const Rows in_doubt = wide ? draw_triangle<PERSPECTIVE, LATTICE, true>(batch, i, index, canvas, rows)
-                                       : draw_triangle<PERSPECTIVE, LATTICE, false>(batch, i, index, canvas, rows);
+            Cutout cutout = {};
+            if (!WEIGHTS && mesh.holes) cutout = mesh.cutout_of(index);
+            const Cutout* holes = !WEIGHTS && cutout.texture.texels ? &cutout : nullptr;
+            const Rows in_doubt =
+                wide ? draw_triangle<WEIGHTS, PERSPECTIVE, LATTICE, true>(batch, i, index, holes, canvas, rows)
+                     : draw_triangle<WEIGHTS, PERSPECTIVE, LATTICE, false>(batch, i, index, holes, canvas, rows);
             if (in_doubt.first <= in_doubt.last) draw_doubtful(mesh, canvas, index, edges_of(batch, i), in_doubt);
         }
     }
 }
 
-void draw(const Mesh& mesh, const Span* spans, const Canvas& canvas) {
+template <bool WEIGHTS>
+void draw_mesh(const Mesh& mesh, const Span* spans, const Canvas& canvas) {
     if (mesh.perspective) {
-        mesh.lattice ? draw_triangles<true, true>(mesh, spans, canvas)
-                     : draw_triangles<true, false>(mesh, spans, canvas);
+        mesh.lattice ? draw_triangles<WEIGHTS, true, true>(mesh, spans, canvas)
+                     : draw_triangles<WEIGHTS, true, false>(mesh, spans, canvas);
     } else {
-        mesh.lattice ? draw_triangles<false, true>(mesh, spans, canvas)
-                     : draw_triangles<false, false>(mesh, spans, canvas);
+        mesh.lattice ? draw_triangles<WEIGHTS, false, true>(mesh, spans, canvas)
+                     : draw_triangles<WEIGHTS, false, false>(mesh, spans, canvas);
     }
+}
+
+void draw(const Mesh& mesh, const Span* spans, const Canvas& canvas) {
+    canvas.second ? draw_mesh<true>(mesh, spans, canvas) : draw_mesh<false>(mesh, spans, canvas);
 }

@@ -83,7 +83,7 @@ def pose_subject(
     placed, normals, start = [], [], 0
     for part in face.parts:
         share = face.neck_weight[:, None] if part.name == "skin" else float(part.name == "clothes")
-        placed.append(_blend_poses(moved[part.name], R_t, shoulders, share))
+        placed.append(blend_poses(moved[part.name], R_t, shoulders, share))
         normals.append(smooth_normals(placed[-1], subject.welds[part.name]))
         material = MATERIAL_OF_PART[part.name]
         if material == EYES:
@@ -114,7 +114,7 @@ def _pose_hair(
     for group in subject.strands:
         points = hair.move_strands(group, triangles, subject.rest["skin"], skin)
         share = 0.0 if group.turns else np.clip((HAIR_ON_SHOULDERS[0] - points[..., 1:2]) / HAIR_ON_SHOULDERS[1], 0, 1)
-        made.append(hair.ribbons(_blend_poses(points, R_t, shoulders, share), group.widths))
+        made.append(hair.ribbons(blend_poses(points, R_t, shoulders, share), group.widths))
     vertices, tangents = zip(*made, strict=True)
     return np.concatenate(vertices), np.concatenate(tangents)
 
@@ -126,7 +126,7 @@ def mouth_opening(names: tuple[str, ...], expression: np.ndarray) -> float:
     return float(np.clip(0.1 + 1.3 * weights.get("jaw_open", 0.0) + 0.5 * shown, 0.1, 1.0))
 
 
-def _blend_poses(points: np.ndarray, R_t: np.ndarray, shoulders: np.ndarray, share: np.ndarray | float) -> np.ndarray:
+def blend_poses(points: np.ndarray, R_t: np.ndarray, shoulders: np.ndarray, share: np.ndarray | float) -> np.ndarray:
     """Points (..., 3) under the head's pose where share (..., 1) is 0, under the shoulders' where it is 1; float32."""
     R_t, shoulders = R_t.astype(np.float32), shoulders.astype(np.float32)
     with_head = transform(points, R_t)

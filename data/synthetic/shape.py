@@ -60,6 +60,8 @@ class FaceModel(Protocol):
     identity_names: of the coefficients, each of which is standard normal in the population
     expression_names: of the coefficients; what data.synthetic.sweep names and is not here is left out
     neck_weight: (V_skin,) float32, 0 on the head .. 1 at the base of the neck, where skin follows the body
+    frame: (4, 4) float64 from the topology's canonical frame to the face model's, `[verts, 1] @ frame`; None where
+        they are the same
     """
 
     topology: Topology
@@ -68,6 +70,7 @@ class FaceModel(Protocol):
     identity_names: tuple[str, ...]
     expression_names: tuple[str, ...]
     neck_weight: np.ndarray
+    frame: np.ndarray | None
 
     def vertices(
         self, identity: np.ndarray, expression: np.ndarray, gaze: tuple[float, float] = (0.0, 0.0)
@@ -114,6 +117,7 @@ class ProceduralFace:
     _mouth: MouthSystem = field(repr=False)
     _eye_scale: np.ndarray = field(repr=False)
     _eyeball: np.ndarray = field(repr=False)
+    frame: None = None
 
     def vertices(
         self, identity: np.ndarray, expression: np.ndarray, gaze: tuple[float, float] = (0.0, 0.0)

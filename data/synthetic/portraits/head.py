@@ -6,9 +6,11 @@ place in a texture, so that along the texture's seams some are drawn twice: `sou
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.spatial import cKDTree
+from scipy.spatial.transform import Rotation
 
 from Sim3DR import get_normal
 from util.ict_files import IctModel
@@ -59,7 +61,7 @@ class Head:
     def skin(self) -> slice:
         return slice(self.regions[SKIN_REGIONS[0]].start, self.regions[SKIN_REGIONS[-1]].stop)
 
-    @property
+    @cached_property
     def skin_triangles(self) -> np.ndarray:
         """(T', 3) int32: of the regions in `skin`."""
         return self.triangles[(self.triangles < self.skin.stop).all(axis=1)]
@@ -68,12 +70,19 @@ class Head:
         """(V, 3) float32 vertices of a person with weights (I,)."""
         return weighted_sum(self.mean, identity, self.identity)
 
-    def express(self, neutral: np.ndarray, weights: Mapping[str, float]) -> np.ndarray:
-        """(V, 3) float32: a person's vertices with expressions, name -> 0..1. Unknown names raise ValueError."""
-        amounts = np.zeros(len(self.expression_names), np.float32)
-        for name, weight in weights.items():
-            amounts[self.expression_names.index(name)] = weight
-        return weighted_sum(neutral, amounts, self.expression)
+    def express(
+        self, neutral: np.ndarray, weights: Mapping[str, float], gaze: tuple[float, float] = (0.0, 0.0)
+    ) -> np.ndarray:
+        """(V, 3) float32: a person's vertices with expressions, name -> 0..1, of which those that the model lacks are
+        passed over, and eyes turned by radians to the face's left and up."""
+        amounts = np.array([weights.get(name, 0.0) for name in self.expression_names], np.float32)
+        vertices = weighted_sum(neutral, amounts, self.expression)
+        turn = Rotation.from_euler("yx", [gaze[0], -gaze[1]]).as_matrix().T.astype(np.float32)
+        for name in ("sclera_l", "sclera_r"):
+            eye = vertices[self.regions[name]]
+            centre = sphere_centre(eye)
+            vertices[self.regions[name]] = (eye - centre) @ turn + centre
+        return vertices
 
 
 def weighted_sum(start: np.ndarray, weights: np.ndarray, directions: np.ndarray) -> np.ndarray:
@@ -85,6 +94,15 @@ def weighted_sum(start: np.ndarray, weights: np.ndarray, directions: np.ndarray)
     for index in np.flatnonzero(weights):
         total += np.multiply(directions[index], np.float32(weights[index]), out=step)
     return total
+
+
+def sphere_centre(points: np.ndarray) -> np.ndarray:
+    """(3,) float32 centre of the sphere that lies nearest to points (P, 3), by least squares of |p|^2 - 2pc = const."""
+    middle = points.mean(axis=0, dtype=np.float64)
+    local = points - middle
+    system = np.concatenate([2.0 * local, np.ones((len(local), 1))], axis=1)
+    solved = np.linalg.solve(system.T @ system, system.T @ np.square(local).sum(axis=1))
+    return (middle + solved[:3]).astype(np.float32)
 
 
 def make_head(model: IctModel, rotation: np.ndarray, translation: np.ndarray) -> Head:

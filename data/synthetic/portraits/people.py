@@ -1,0 +1,134 @@
+"""People: characters, which are looks, hair and clothes on the mean head, and persons, who have heads of their own."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from data.synthetic import hair
+from data.synthetic.geometry import smooth_step
+from data.synthetic.portraits.fitting import make_fitting
+from data.synthetic.portraits.hair_laying import make_bed
+from data.synthetic.portraits.hair_ribbons import move_strands
+from data.synthetic.portraits.hairdos import Hairdo, grow
+from data.synthetic.portraits.head import EYES, FACE, TEETH, Head
+from data.synthetic.portraits.light import LUMINANCE
+from data.synthetic.portraits.looks import Look, Looks
+from data.synthetic.portraits.outfit import Outfit, make_outfit, pyramid
+from data.synthetic.portraits.shadows import coarse_triangles, head_transfer
+from data.synthetic.portraits.texels import DETAIL_MEAN
+from data.synthetic.portraits.wear import draw_wear
+
+# Traits.age from 0 to 1 is from this to that many years.
+YEARS = (18.0, 80.0)
+# Metres below the chin, along a neck that leans forward, at which skin begins to follow the shoulders, and does so
+# altogether.
+NECK, NECK_LEAN = (0.0, 0.085), 0.30
+IDENTITY_LIMIT = 2.5  # standard deviations
+
+
+@dataclass(frozen=True)
+class Character:
+    """Everything about a person but the shape of the head, on the mean head.
+
+    levels: for each surface of the head the levels of its texture; face_albedo: the mean luminance of its skin
+    """
+
+    look: Look
+    levels: list[list[np.ndarray]]
+    hairdo: Hairdo
+    outfit: Outfit
+    face_albedo: float
+
+
+@dataclass(frozen=True)
+class Person:
+    """neutral: (V, 3) float32 the head without expression; worn: (P, 3) the outfit fitted to it; scalp: hair fitted to
+    it, or None"""
+
+    studio: "Studio"
+    character: Character
+    neutral: np.ndarray
+    worn: np.ndarray
+    scalp: hair.Strands | None
+
+    def express(self, weights: Mapping[str, float], gaze: tuple[float, float]) -> np.ndarray:
+        """(V, 3) float32: see Head.express."""
+        return self.studio.head.express(self.neutral, weights, gaze)
+
+
+class Studio:
+    """A head, and what is the same for everybody who has one: made once a process, in a few seconds.
+
+    neck_weight: (V, 1) 0 on the head .. 1 where skin moves with the shoulders; casters: see coarse_triangles
+    wet: drawn vertices of eyes and teeth, whose reflections are sharp
+    """
+
+    def __init__(self, head: Head):
+        self.head = head
+        self.looks = Looks(head)
+        self.bed = make_bed(head)
+        self.fit = make_fitting(head)
+        self.transfer = head_transfer(head)
+        self.casters = coarse_triangles(head)
+        self.neck_weight = neck_weight(head)
+        wet = np.zeros(len(head.source), bool)
+        wet[head.drawn_triangles[np.isin(head.surface, (EYES, TEETH))]] = True
+        self.wet = np.flatnonzero(wet)
+
+    @cached_property
+    def face_vertices(self) -> np.ndarray:
+        """Drawn vertices of the face without its border, for its mean colour."""
+        drawn = np.zeros(len(self.head.source), bool)
+        drawn[self.head.drawn_triangles[self.head.surface == FACE]] = True
+        points = self.head.mean[self.head.source]
+        front = points[:, 2] > self.head.mean[self.head.landmarks68[[0, 16]], 2].mean()
+        chin = self.head.mean[self.head.landmarks68[8], 1]
+        return np.flatnonzero(drawn & front & (points[:, 1] > chin))
+
+    def draw_character(self, rng: np.random.Generator) -> Character:
+        """Somebody's looks, hair and clothes."""
+        look = self.looks.draw(rng)
+        traits = look.traits
+        years = YEARS[0] + (YEARS[1] - YEARS[0]) * traits.age
+        hairdo = grow(rng, self.bed, traits.hair, traits.melanin, traits.masculine, years)
+        skin = look.albedo[self.face_vertices].mean(axis=0) * DETAIL_MEAN
+        worn = draw_wear(rng, self.fit, skin, traits.masculine, traits.age)
+        scalp = None if hairdo.scalp is None else worn.press(hairdo.scalp)
+        hairdo = replace(hairdo, scalp=scalp, others=tuple(worn.trim(strands) for strands in hairdo.others))
+        look = self.paint_below(look, hairdo)
+        levels = [pyramid(look.textures[surface]) for surface in sorted(look.textures)]
+        return Character(look, levels, hairdo, make_outfit(worn.pieces, self.head), float(skin @ LUMINANCE))
+
+    def paint_below(self, look: Look, hairdo: Hairdo) -> Look:
+        """The look with the skin below hair in its colour, so that strands may be few."""
+        on_skin = np.flatnonzero(self.head.source < self.head.skin.stop)
+        colour, share = np.split(hairdo.paint[self.head.source[on_skin]], [3], axis=1)
+        albedo, gloss = look.albedo.copy(), look.gloss.copy()
+        albedo[on_skin] += share * (colour / DETAIL_MEAN - albedo[on_skin])
+        gloss[on_skin] *= 1.0 - np.float32(0.7) * share[:, 0]
+        return replace(look, albedo=albedo, gloss=gloss)
+
+    def draw_identity(self, rng: np.random.Generator) -> np.ndarray:
+        """(I,) float32 weights of a random head: the model's whole spread, and asymmetries."""
+        return np.clip(rng.standard_normal(len(self.head.identity)), -IDENTITY_LIMIT, IDENTITY_LIMIT).astype(np.float32)
+
+    def person(self, character: Character, identity: np.ndarray) -> Person:
+        """A character with a head of weights (I,)."""
+        neutral = self.head.neutral(identity)
+        scalp = character.hairdo.scalp
+        if scalp is not None:
+            moved = move_strands(scalp, self.head.skin_triangles, self.head.mean, neutral)
+            scalp = replace(scalp, points=moved)
+        return Person(self, character, neutral, character.outfit.fitted(neutral - self.head.mean), scalp)
+
+
+def neck_weight(head: Head) -> np.ndarray:
+    """(V, 1) float32: 0 on the head .. 1 on the shoulders."""
+    chin = head.mean[head.landmarks68[8]]
+    ears = head.mean[head.landmarks68[[0, 16]], 2].mean()
+    below = chin[1] - (head.mean[:, 1] + NECK_LEAN * (head.mean[:, 2] - ears))
+    weight = smooth_step(below, *NECK)
+    weight[head.skin.stop :] = 0.0  # teeth and eyes
+    return weight.astype(np.float32)[:, None]
