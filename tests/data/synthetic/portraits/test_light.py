@@ -7,6 +7,7 @@ from scipy.spatial.transform import Rotation
 
 from data.synthetic.lighting import Lobe, sphere_directions
 from data.synthetic.portraits.light import (
+    BRIGHTEST_FACE,
     DRAWS,
     LUMINANCE,
     MATT,
@@ -108,5 +109,7 @@ def test_exposure_brings_a_face_to_its_level():
     # lognormal with deviation 0.2 of which 400 are drawn, 8 % darker and 6 % brighter ones apart
     assert abs(np.median(shown) - 0.2) < 0.01
     assert 0.02 < (shown < 0.1).mean() < 0.12
+    assert 0.01 < (shown > 0.35).mean() < 0.1
+    assert exposure(rng, Lights(lights.sh, lights.lamps, 10.0), 1.0, 0.3) * 0.3 == pytest.approx(BRIGHTEST_FACE)
     fair, dark = (exposure(np.random.default_rng(1), lights, 1.0, albedo) * albedo for albedo in (0.6, 0.06))
     assert fair > dark > fair / 10  # albedos ten times apart come out less than ten times apart

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from data.synthetic.lighting import Lobe
 from data.synthetic.portraits.light import LUMINANCE, MATT, Lamp, Lights, harmonics, surroundings
 from data.synthetic.portraits.reflection import (
     DIELECTRIC,
@@ -55,6 +56,15 @@ def test_shadow_takes_the_lamp_away(surface):
     np.testing.assert_array_equal(shine, 0.0)
 
 
+def test_red_light_reaches_into_shadows():
+    lights = Lights(DARK, (Lamp(np.float32([0, 0, 1]), np.ones(3, np.float32), 0.01),), 0.2)
+    row, one = np.float32([[0, 0, 1]]), np.ones(1, np.float32)
+    arguments = (lights, -0.5 * row, row, np.ones((1, 3), np.float32), one, np.zeros((1, 3), np.float32))
+    light, _ = light_surface(*arguments, [0.25 * one])
+    # a quarter, and of the way to its root 1.5 times the wrap
+    np.testing.assert_allclose(light[0], 0.25 + 0.25 * 1.5 * np.array(SKIN_WRAP), rtol=1e-5)
+
+
 @pytest.mark.parametrize("lobes", [SKIN_LOBES, WET_LOBES])
 def test_shine_of_lamps_is_that_of_the_halfway_vector(surface, lobes):
     rng = np.random.default_rng(3)
@@ -78,7 +88,8 @@ def test_shine_of_lamps_is_that_of_the_halfway_vector(surface, lobes):
 
 
 def test_glint_is_the_sky_in_the_mirrored_direction(surface):
-    sky = surroundings(np.float32([0.3, 0.6, 1.2]), np.float32([0.3, 0.2, 0.1]))
+    lobe = Lobe(unit(np.array([0.5, 0.6, -0.3])), 3.0, np.float32([0.5, 0.7, 0.9]))
+    sky = surroundings(np.float32([0.3, 0.6, 1.2]), np.float32([0.3, 0.2, 0.1]), lobe)
     surface["ambient"][:] = 10.0  # sees all of the sky
     _, shine = light_surface(Lights(sky, (), 0.2), **surface, lit=[])
     normals, view = surface["normals"].astype(float), unit(-surface["points"].astype(float))

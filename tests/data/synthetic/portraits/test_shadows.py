@@ -74,6 +74,15 @@ def test_shadow_of_a_plate():
     np.testing.assert_allclose(lit, [0, 1, 0, 1, 1], atol=1e-3)
 
 
+def test_light_fades_behind_what_stands_before_it():
+    lamp = Lamp(np.float32([0, 1, 0]), np.ones(3, np.float32), 0.002)
+    roof, triangles = disc(0.05, 0.0)
+    points = np.float32([[0, -0.005, 0], [0, -0.010, 0]])
+    lit = Shadow(lamp, roof, triangles, np.zeros(3, np.float32), 0.2).lit(points, bias=0.0)
+    # float32 rounds the exponents, of up to 28, to 2e-6
+    np.testing.assert_allclose(lit, np.exp([-140 * 0.005, -140 * 0.010]), rtol=1e-4)
+
+
 def test_soft_lamps_have_wide_edges():
     roof, triangles = disc(0.05, -0.1)
     across = np.zeros((200, 3), np.float32)
