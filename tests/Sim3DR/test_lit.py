@@ -1,4 +1,4 @@
-"""draw_lit, against a slow twin made from rasterize_buffers at the samples' size, and against values worked out by hand."""
+"""draw_lit, against a slow twin made from rasterize_buffers at the samples' size, and values worked out by hand."""
 
 import numpy as np
 import pytest
@@ -7,8 +7,8 @@ from Sim3DR import _rasterize, draw_lit, rasterize_buffers
 from Sim3DR.lit import LINEAR_LIGHT
 from tests.Sim3DR.twin import instruction_set, separate_triangles
 
-# The twin reckons in float64, draw_lit blends values of up to 2 in float32 (6e-8 each step, a dozen of them) and texture
-# coordinates of up to 3 times 9 texels, whose colours differ by up to 1 from one to the next (2e-7 * 27).
+# The twin reckons in float64, draw_lit blends values of up to 2 in float32 (6e-8 each step, a dozen of them) and
+# texture coordinates of up to 3 times 9 texels, whose colours differ by up to 1 from one to the next (2e-7 * 27).
 TOLERANCE = 2e-5
 ROWS, COLUMNS = 19, 23
 WHITE = np.full((1, 1, 4), 255, np.uint8)
