@@ -28,6 +28,8 @@ ASTRAY = 10.0
 # do not lie from each other, in the mean.
 CLOSE, NO_FACE = 0.001, 0.15
 OUTER_EYE_CORNERS = (36, 45)
+# Of the warp, in metres: enough for two points to be one vertex, and nothing beside the distances between others.
+SMOOTHING = 1e-6
 # How stiff the mesh is in each round: a shift that differs along an edge counts so much as one off the surface.
 STIFFNESS = (30.0, 10.0, 3.0, 1.0, 0.3, 0.1)
 # What a point of the 68 counts against a point of the surface.
@@ -40,6 +42,8 @@ SAME = 1e-4
 UNTANGLING = 20
 # Rounds in which a similarity's weights settle, and the distance in metres below which a point weighs no more.
 ROUNDS, NEAR = 50, 1e-6
+# Points whose covariance with others has a least singular value below this share of the largest are flat.
+FLAT = 1e-6
 
 
 @dataclass(frozen=True)
@@ -137,7 +141,7 @@ def similarity_to(points: np.ndarray, targets: np.ndarray, scaled: bool = True) 
 
     scaled: otherwise the scale is 1. The sum of the distances is smallest, not of their squares: a few points that mean
     something else move nothing. By weights of one over each distance, in rounds (Umeyama, PAMI 1991, in each). Raises
-    InputError where the points do not span a plane.
+    InputError where the points lie in a plane.
     """
     weights = np.ones(len(points))
     for _ in range(ROUNDS):
@@ -145,8 +149,8 @@ def similarity_to(points: np.ndarray, targets: np.ndarray, scaled: bool = True) 
         middle, middle_of_targets = weights @ points, weights @ targets
         first, second = points - middle, targets - middle_of_targets
         U, singular, Vt = np.linalg.svd(first.T @ (weights[:, None] * second))
-        if not singular[1] > 1e-9 * singular[0]:
-            raise InputError("similarity: wanted points that span a plane, got points on a line")
+        if not singular[2] > FLAT * singular[0]:
+            raise InputError("key points: wanted points of a face, got points of a plane or a line")
         sign = np.array([1.0, 1.0, np.sign(np.linalg.det(U @ Vt))])
         R = (U * sign) @ Vt
         scale = float(singular @ sign / (weights @ (first**2).sum(axis=1))) if scaled else 1.0
@@ -166,7 +170,7 @@ def rigid_to(template_points: np.ndarray, head_points: np.ndarray) -> tuple[np.n
 def warp(points: np.ndarray, targets: np.ndarray) -> RBFInterpolator:
     """The smooth map of space that brings points (n, 3) to targets (n, 3): thin plates' counterpart in three
     dimensions, whose radial function is the distance, beside an affine map."""
-    return RBFInterpolator(points, targets, kernel="linear", degree=1)
+    return RBFInterpolator(points, targets, kernel="linear", degree=1, smoothing=SMOOTHING)
 
 
 def symmetric_points(topology: Topology) -> np.ndarray:
