@@ -175,11 +175,12 @@ def warp(points: np.ndarray, targets: np.ndarray) -> RBFInterpolator:
 
 def symmetric_points(topology: Topology) -> np.ndarray:
     """(n,) which of a topology's 68 points are the mirror images of those that they ought to be; all if that is not
-    known. Of WCPA's own, one jaw point on each side is not, nor are two under the eyes."""
+    known, or is so of less than half. Of WCPA's own, a jaw point on each side is not, nor is one under each eye."""
     mirror = known_mirror(topology)
-    if mirror is None:
-        return np.arange(68)
-    return np.flatnonzero(mirror[topology.keypoints] == topology.keypoints[MIRROR_68])
+    paired = np.arange(68)
+    if mirror is not None:
+        paired = np.flatnonzero(mirror[topology.keypoints] == topology.keypoints[MIRROR_68])
+    return paired if len(paired) >= 34 else np.arange(68)
 
 
 def trusted_points(points: np.ndarray, targets: np.ndarray, trusted: np.ndarray) -> np.ndarray:
