@@ -75,7 +75,7 @@ class SkinPainter:
         """The shadow of a shaven beard, bluish grey; in place."""
         where = np.maximum(self._masks["beard"], self._masks["moustache"])
         share = (np.float32(0.5 * traits.stubble) * where)[:, None]
-        roots = np.minimum(0.55 * albedo * np.float32([0.85, 1.0, 1.1]), 0.5 * traits.hair + 0.3 * albedo)
+        roots = np.minimum(0.55 * albedo * np.float32([0.85, 1.0, 1.1]), 0.5 * traits.roots + 0.3 * albedo)
         albedo += share * (roots - albedo)
 
     def _make_up(self, make_up: MakeUp, albedo: np.ndarray) -> None:

@@ -99,7 +99,7 @@ class SkinTexturePainter:
     def _roots(self, rng: np.random.Generator, traits: Traits) -> tuple[np.ndarray, np.ndarray]:
         """Stubble and the brows' roots: their share of each texel, and the logarithm (3,) of what they do to skin."""
         skin = pigment_colour(np.float32(traits.melanin), np.float32(traits.haemoglobin), traits.carotene)
-        darker = np.log((0.55 * traits.hair + 0.003) / skin)
+        darker = np.log((0.55 * traits.roots + 0.003) / skin)
         darker = np.clip(darker - max(0.0, float(darker.mean())), -3.0, 0.3).astype(np.float32)
         share = np.float32(0.8 * traits.brows) * self._maps["brows"]
         share *= np.clip(1.0 + 0.35 * self._noise(rng, "hairs"), 0.2, 1.5)

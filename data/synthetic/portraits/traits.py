@@ -43,7 +43,8 @@ class Traits:
 
     age: 0 young .. 1 old; masculine: sways hair and beard
     melanin, haemoglobin, carotene: amounts of pigment (see data.synthetic.appearance)
-    hair: (3,) linear; iris: a key of IRIS_COLOURS; iris_radius, pupil_radius: metres; sclera: 0..1, red and yellow
+    hair, roots: (3,) linear, the hair's colour and its natural one, which brows, lashes and beard have when it is dyed
+    iris: a key of IRIS_COLOURS; iris_radius, pupil_radius: metres; sclera: 0..1, red and yellow
     blotches, flush, tan, rings, lips, freckles, moles, wrinkles, pores, oil, stubble: strengths, mostly 0..1
     brows: how dense hair is in the skin's texture, under the strands or without any
     vitiligo, birthmark: seldom not 0
@@ -56,6 +57,7 @@ class Traits:
     haemoglobin: float
     carotene: float
     hair: np.ndarray
+    roots: np.ndarray
     iris: str
     iris_radius: float
     pupil_radius: float
@@ -84,13 +86,15 @@ def draw_traits(rng: np.random.Generator) -> Traits:
     kind = "fair" if melanin < FAIR else "dark" if melanin > DARK else "middle"
     masculine = bool(rng.random() < 0.5)
     age = float(rng.beta(1.1, 1.6))
+    natural = draw_hair_colour(rng, kind, age)
     return Traits(
         age=age,
         masculine=masculine,
         melanin=melanin,
         haemoglobin=float(rng.uniform(0.18, 0.65)),
         carotene=float(rng.uniform(0.0, 0.75)),
-        hair=draw_hair_colour(rng, kind, age),
+        hair=random_colour(rng, (0.3, 0.9), (0.2, 0.9)) if rng.random() < 0.05 else natural,
+        roots=natural,
         iris=str(rng.choice(list(IRIS_COLOURS), p=IRIS_SHARES[kind])),
         iris_radius=float(rng.uniform(0.0054, 0.0062)),
         pupil_radius=float(rng.uniform(0.0011, 0.0032)),
@@ -115,9 +119,7 @@ def draw_traits(rng: np.random.Generator) -> Traits:
 
 
 def draw_hair_colour(rng: np.random.Generator, kind: str, age: float) -> np.ndarray:
-    """(3,) linear: natural, grey with age, seldom dyed. kind: a key of HAIR_SHARES."""
-    if rng.random() < 0.04:
-        return random_colour(rng, saturation=(0.3, 0.9), value=(0.2, 0.9))
+    """(3,) linear: natural, or grey with age. kind: a key of HAIR_SHARES."""
     name = str(rng.choice(list(HAIR_COLOURS), p=HAIR_SHARES[kind]))
     if rng.random() < 1.4 * age - 0.6:
         name = str(rng.choice(["grey", "white"]))

@@ -177,11 +177,11 @@ def test_freckles_stubble_and_brows_are_in_the_texture(head, looks, plain):
     brow, nose = (
         tuple((512 * head.uv[first[head.landmarks68[mark]]][::-1]).astype(int)) for mark in (19, 28)
     )  # fmt: skip
-    plain_face, brows = texture(), texture(brows=0.9, hair=np.float32([0.01, 0.01, 0.01]))
+    plain_face, brows = texture(), texture(brows=0.9, roots=np.float32([0.01, 0.01, 0.01]))
     window = (slice(brow[0] - 3, brow[0] + 12), slice(brow[1] - 5, brow[1] + 5))
     assert brows[window].mean() < 0.8 * plain_face[window].mean()
     assert abs(brows[nose] - plain_face[nose]).max() == 0
-    stubble = texture(stubble=1.0, hair=np.float32([0.01, 0.01, 0.01]))
+    stubble = texture(stubble=1.0, roots=np.float32([0.01, 0.01, 0.01]))
     chin = tuple((512 * head.uv[first[head.landmarks68[8]]][::-1]).astype(int))
     around = (slice(chin[0] - 15, chin[0] - 5), slice(chin[1] - 5, chin[1] + 5))
     assert stubble[around].mean() < 0.95 * plain_face[around].mean()
@@ -192,6 +192,8 @@ def test_eye_has_pupil_iris_and_white(head, looks, plain):
     blue = replace(plain, iris="blue", iris_radius=0.0058, pupil_radius=0.0015, sclera=0.2)
     texture = looks.paint(np.random.default_rng(0), blue).textures[EYES]
     linear = to_linear(texture[..., :3] / np.float32(255))
+    black = np.argwhere(linear[96:160, 96:160].max(axis=2) < 0.005) + 96.5
+    np.testing.assert_allclose(black.mean(axis=0), 128.0, atol=1.0)  # texels, of 0.2 mm
     for name in ("sclera_l", "sclera_r"):
         region = head.regions[name]
         own = np.flatnonzero((head.source >= region.start) & (head.source < region.stop))
@@ -256,6 +258,6 @@ def test_age_greys_and_wrinkles():
     assert min(len(old), len(young)) > 20
     assert max(p.wrinkles for p in young) == 0.0
     assert np.mean([p.wrinkles for p in old]) > 0.4
-    assert np.mean([np.ptp(p.hair) < 0.05 * p.hair.max() + 0.02 for p in old]) > 0.4
+    assert np.mean([np.ptp(p.roots) < 0.05 * p.roots.max() + 0.02 for p in old]) > 0.4
     assert 0.02 < np.mean([p.melanin < 0.2 for p in people]) < 0.4
     assert 0.1 < np.mean([p.melanin > 1.5 for p in people]) < 0.4
