@@ -18,7 +18,6 @@ DENSE = 400_000.0  # strands to the square metre at which the skin below is hard
 UNDER = 0.7  # share of the colour that a beard has on the skin under it, at most
 
 
-
 @dataclass(frozen=True)
 class Hairdo:
     """All of a person's hair on the mean head.
