@@ -17,8 +17,6 @@ WIDEST = np.float32(0.10)  # half width of a widened strand, as a share of its l
 DENSE = 400_000.0  # strands to the square metre at which the skin below is hardly seen
 UNDER = 0.7  # share of the colour that a beard has on the skin under it, at most
 
-PRESSES = 6  # far from the skin, the way to it is known but roughly
-
 
 @dataclass(frozen=True)
 class Hairdo:
@@ -136,18 +134,3 @@ def thin(strands: DyedStrands, share: float) -> DyedStrands:
         picked["widths"] * np.float32(share**-WIDER), np.maximum(picked["widths"], WIDEST * length)
     )
     return replace(strands, **picked)
-
-
-def cut_above(
-    bed: HairBed, strands: DyedStrands, normal: np.ndarray, offset: float, room: float = 0.003
-) -> DyedStrands:
-    """Hair under a hat: where normal @ place > offset (unit (3,), metres) nothing stands off the skin by more than
-    `room`; over 4 cm below that plane it comes out to where it was."""
-    flat = strands.points.reshape(-1, 3)
-    height, _ = bed.ground.under(flat)
-    share = 1 - smooth_step(flat @ normal.astype(np.float32) - offset, -0.04, 0.0).astype(np.float32)
-    wanted = np.minimum(height, np.float32(room) + share * np.maximum(height - np.float32(room), 0.0))
-    for _ in range(PRESSES):
-        height, away = bed.ground.under(flat)
-        flat = flat - np.maximum(height - wanted, 0.0)[:, None] * away
-    return replace(strands, points=flat.reshape(strands.points.shape))

@@ -13,7 +13,7 @@ from data.synthetic.portraits.facial_hair import grow_beard
 from data.synthetic.portraits.hair_colours import DyedStrands, draw_colours
 from data.synthetic.portraits.hair_cuts import CUTS
 from data.synthetic.portraits.hair_laying import LOWEST, make_bed, spread_roots
-from data.synthetic.portraits.hairdos import cut_above, grow, thin
+from data.synthetic.portraits.hairdos import grow, thin
 from data.synthetic.portraits.head import make_head
 from util.ict_files import read_ict
 
@@ -202,19 +202,6 @@ def test_thin_keeps_every_so_manieth_and_widens_it(bed):
     assert stubby.widths.max() < 0.002  # not blots
     assert len(thin(replace(strands, **{name: getattr(strands, name)[:0] for name in vars(strands) if name != "turns"}),
                     0.5).points) == 0  # fmt: skip
-
-
-def test_a_hat_has_room(bed):
-    strands = grown(bed, "quiff").scalp
-    normal, offset = np.array([0.0, 1.0, 0.0]), bed.brow + 0.02
-    pressed = cut_above(bed, strands, normal, offset)
-    above = pressed.points[strands.points[..., 1] > offset]
-    before, _ = bed.ground.under(strands.points[strands.points[..., 1] > offset])
-    after, _ = bed.ground.under(above)
-    assert before.max() > 0.02
-    assert after.max() < 0.004  # 1 mm more than the room that was asked for
-    low = strands.points[..., 1] < offset - 0.04
-    np.testing.assert_array_equal(pressed.points[low], strands.points[low])
 
 
 def test_blocks_are_what_the_whole_is():
