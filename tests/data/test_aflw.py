@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from data import get_dataset_class
 from data.aflw import AflwRoot, FaceModel, orthographic_points, read_point_labels, write_resources
-from data.augmentation import augment_batch
+from data.augment import augment_batch
 from data.check import Expected, check_sample
 from data.wcpa import SampleId
 from models.flip_test import FlipTest

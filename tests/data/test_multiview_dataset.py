@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
-from data.augmentation import augment_batch
+from data.augment import augment_batch
 from data.multiview_dataset import MultiviewDataset
 from data.synthetic.shape import procedural_face
 from data.wcpa import SampleId

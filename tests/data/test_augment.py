@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from data.augmentation import augment_batch, draw_light, jitter_box
+from data.augment import augment_batch, draw_light, jitter_box
 from data.wcpa_dataset import WcpaDataset
 from data.windows import WINDOWS, Picture, opencv_affine, warp
 from util.alignment import TEMPLATE, align, five_points, similarity
