@@ -34,11 +34,11 @@ Change = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 # What --color changes at most: degrees of hue; saturation, from nearly grey; logarithms of a channel's gain and of the
 # exponent of all levels.
-HUE, SATURATION, WHITE_BALANCE, GAMMA = 12.0, (0.3, 1.5), 0.2, 0.4
+HUE, SATURATION, WHITE_BALANCE, GAMMA = 8.0, (0.3, 1.3), 0.12, 0.4
 # Of --blur, in shares of the window's side: deviation of a lens's, and length of a motion's.
 BLUR_DEVIATION, BLUR_LENGTH = (0.003, 0.018), (0.015, 0.07)
 # Of --noise: standard deviations in levels. Of --jpeg: qualities.
-NOISE, JPEG_QUALITY = (1.0, 14.0), (15, 90)
+NOISE, JPEG_QUALITY = (1.0, 12.0), (15, 90)
 # Of --cut_out: how many patches, and their half sides in sides of the face box.
 PATCHES, PATCH_SIZE = 3, (0.04, 0.2)
 # Red, green and blue to luma and two chromas (YIQ, NTSC), across which hue is an angle.
@@ -247,7 +247,12 @@ def draw_noise(random: np.random.Generator, box: np.ndarray) -> Change:
 def draw_jpeg(random: np.random.Generator, box: np.ndarray) -> Change:
     """What JPEG leaves of a window."""
     quality = int(random.integers(*JPEG_QUALITY, endpoint=True))
-    return lambda window, affine: simplejpeg.decode_jpeg(simplejpeg.encode_jpeg(window, quality), "RGB")
+
+    def change(window: np.ndarray, affine: np.ndarray) -> np.ndarray:
+        data = simplejpeg.encode_jpeg(np.ascontiguousarray(window), quality, "RGB", colorsubsampling="420")
+        return simplejpeg.decode_jpeg(data, "RGB")
+
+    return change
 
 
 # How each is drawn, in the order in which they are done. box: the face box (4,) in the image.
