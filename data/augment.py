@@ -115,8 +115,8 @@ def turn_labels(label: dict[str, np.ndarray], picture: Picture) -> dict[str, np.
     turned = {"landmarks68": label["landmarks68"] @ affine[:, :2].T + affine[:, 2]}
     if "R_t" in label:
         roll = np.eye(4)
-        # the image's turn has y down, which is the transpose of the one with y up, as row vectors want it
-        roll[:2, :2] = affine[:, :2].T * [[1, -1], [-1, 1]]
+        # the very matrix: with y up it is the transposed one, and row vectors want that transposed
+        roll[:2, :2] = affine[:, :2]
         turned["R_t"] = label["R_t"] @ roll
     return label | {name: values.astype(np.float32) for name, values in turned.items()}
 

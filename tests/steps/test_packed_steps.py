@@ -58,6 +58,17 @@ def test_packed_images_train_the_same_weights_and_replace_the_files(prepare, tmp
     assert (status, "_ar.jpg" in text) == (1, True)
 
 
+def test_a_camera_that_looks_aside_does_not_roll_about_the_middle(data_root, prepare, tmp_path, run_script):
+    path = data_root / "resources" / "projection_matrix.txt"
+    projection = np.loadtxt(path)
+    projection[2, 1] = 0.2
+    np.savetxt(path, projection)
+    where, _ = prepare()
+    run = [*where, "--checkpoints_dir", tmp_path / "checkpoints", "--name", "tiny", *TINY]
+    status, text = run_script(step02_train, *run, "--rotation", 5)
+    assert (status, "--rotation: wanted 0, or a camera of one focal length" in text) == (1, True)
+
+
 def test_reencoded_images_say_how_exact_they_are(prepare, tmp_path, run_script):
     where, text = prepare("--pack", "reencoded", "--pack_size", 32)
     assert "reencoded windows are not exact: at 32 pixels they differ by " in text
