@@ -24,7 +24,7 @@ import numpy as np
 import simplejpeg
 import torch
 
-from data.windows import WINDOW_MARGINS, Picture, turn_affine
+from data.windows import IMAGE_WINDOWS, WINDOW_MARGINS, Picture, turn_affine
 from util.blocks import BLOCKS, MOST_MOVED, move_blocks
 from util.errors import InputError
 from util.mirroring import Batch, mirror_samples, windows_of
@@ -67,9 +67,9 @@ def augment_batch(batch: Batch, mirror: torch.Tensor, image_width: int) -> Batch
     """The batch, on its device, with what its samples ask for done to it, if they ask for anything.
 
     mirrored (B,) bool: which samples to show as in a mirror, windows with their affines, landmarks68, verts and R_t;
-    light (B, 2): gain and shift of the levels; blocks (B, 16): which block of each window is shown in each place
-    (util.blocks). mirror: (N,) the vertex that each vertex becomes; the camera's principal
-    point must be the centre of the image, `image_width` pixels wide.
+    light (B, 2): gain and shift of the levels; blocks (B, 16): which block of a window is shown in each place
+    (util.blocks), in windows of the face: elsewhere that would move the face. mirror: (N,) the vertex that each vertex
+    becomes; the camera's principal point must be the centre of the image, `image_width` pixels wide.
     """
     batch = dict(batch)
     if "light" in batch:
@@ -78,7 +78,8 @@ def augment_batch(batch: Batch, mirror: torch.Tensor, image_width: int) -> Batch
         mirror_samples(batch, batch.pop("mirrored"), mirror, image_width)
     if "blocks" in batch:
         places = batch.pop("blocks")
-        batch |= {name: move_blocks(batch[name], places) for name in windows_of(batch)}
+        names = [name for name in windows_of(batch) if name not in IMAGE_WINDOWS]
+        batch |= {name: move_blocks(batch[name], places) for name in names}
     return batch
 
 

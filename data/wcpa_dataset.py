@@ -12,7 +12,7 @@ from data.augment import change_pixels, draw_blocks, draw_light, jitter_box, tur
 from data.packed_images import PackedImages
 from data.packed_labels import PackedLabels
 from data.wcpa import SampleId, WcpaRoot
-from data.windows import WINDOWS, Picture, face_box
+from data.windows import IMAGE_WINDOWS, WINDOWS, Picture, face_box
 from util.blocks import BLOCKS
 from util.errors import InputError
 from util.loader import in_order
@@ -38,8 +38,8 @@ class WcpaDataset(Dataset):
     labels, images: those of the samples, packed, in whose place the data root's own files are read without them.
     root_class: what opens a data root of such images.
     Raises ValueError for an unknown window, for mirroring meshes whose mirror images are not known, and for windows
-    that cannot be cut into the blocks to shuffle; reading an item raises InputError or FileNotFoundError with the
-    file's name, and never puts another sample in a broken one's place.
+    that cannot be cut into the blocks to shuffle, or all show the whole image; reading an item raises InputError or
+    FileNotFoundError with the file's name, and never puts another sample in a broken one's place.
     """
 
     root_class: ClassVar[type[WcpaRoot]] = WcpaRoot
@@ -65,8 +65,12 @@ class WcpaDataset(Dataset):
         self.augmentation = {name: amount for name, amount in (augmentation or {}).items() if amount > 0}
         if "mirror" in self.augmentation:
             topology.check_mirror("--mirror: wanted 0, or")
-        if "shuffle" in self.augmentation and size % BLOCKS:
-            raise InputError(f"--shuffle: wanted 0, or --img_size a multiple of {BLOCKS}, got {size}")
+        if "shuffle" in self.augmentation:
+            if size % BLOCKS:
+                raise InputError(f"--shuffle: wanted 0, or --img_size a multiple of {BLOCKS}, got {size}")
+            if set(windows) <= set(IMAGE_WINDOWS):
+                told = ", ".join(windows)
+                raise InputError(f"--shuffle: wanted 0, or a model that looks at the face alone, got windows {told}")
         self.seed, self.epoch, self.rank, self.num_ranks = seed, 0, 0, 1
         self.labels, self.images = labels, images
 

@@ -21,6 +21,8 @@ FACE_BOX_REACH = (0.75, 0.75, 0.85, 0.65)
 # How far windows reach beyond the face box, in shares of its side: the aligned one this far at 99 in 100 of the real
 # data's poses; what lies farther is its outermost corners.
 WINDOW_MARGINS = {"aligned": 0.35, "five_points": 0.25, "square": 0.04}
+# Those that show where in the image the face is.
+IMAGE_WINDOWS = ("global", "whole")
 
 
 class Picture(NamedTuple):

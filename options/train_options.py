@@ -213,7 +213,7 @@ def add_augmentation_options(group: argparse._ArgumentGroup) -> None:
     add_chance("--noise", "of noise")
     add_chance("--jpeg", "of what JPEG leaves of a window, at a quality of 15 to 90")
     add_chance("--cut_out", "that one to three patches of a colour or of noise hide parts of the face")
-    add_chance("--shuffle", "that up to four of 4x4 blocks of each window change places: RADAN's crop-and-paste")
+    add_chance("--shuffle", "that up to four of 4x4 blocks of the face's windows change places: RADAN's crop-and-paste")
 
 
 def parse_train_options(arguments: Sequence[str] | None = None) -> tuple[argparse.Namespace, str]:

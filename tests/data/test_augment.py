@@ -483,10 +483,16 @@ def test_shuffled_blocks_are_those_of_the_windows(wcpa_root):
             for block, source in enumerate(blocks):
                 (y, x), (v, u) = np.multiply(divmod(block, 4), step), np.multiply(divmod(source, 4), step)
                 got = batch[name][place, :, y : y + step, x : x + step]
+                if name == "whole":  # where it would move the face
+                    v, u = y, x
                 assert torch.equal(got, plain[name][place, :, v : v + step, u : u + step])
     assert 0 < kept < 8
     with pytest.raises(InputError, match="--shuffle: wanted 0, or --img_size a multiple of 4, got 90"):
-        WcpaDataset(wcpa_root, *look[:3], 90, True, augmentation={"shuffle": 0.7})
+        WcpaDataset(wcpa_root, *look[:2], ("local",), 90, True, augmentation={"shuffle": 0.7})
+    with pytest.raises(
+        InputError, match="--shuffle: wanted 0, or a model that looks at the face alone, got windows gl"
+    ):
+        WcpaDataset(wcpa_root, *look[:2], ("global", "whole"), SIZE, True, augmentation={"shuffle": 0.7})
 
 
 def test_blocks_are_drawn_as_in_radan():

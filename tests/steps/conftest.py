@@ -19,7 +19,7 @@ TRAINING = "--img_size 32 --batch_size 4 --epochs 1 --num_workers 0 --gpu_ids -1
 # at the usual rate the first steps throw faces about
 TRAINING += " --lr 1e-5"
 # Everything that changes training images.
-STRONG = ["--config", Path(__file__).parents[2] / "configs" / "strong_augmentation.yml", "--shuffle", 0.3]
+STRONG = ["--config", Path(__file__).parents[2] / "configs" / "strong_augmentation.yml"]
 
 
 class BrightDetector:
