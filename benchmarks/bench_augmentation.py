@@ -6,8 +6,8 @@ python -m benchmarks.bench_augmentation --data_root DIR [--img_size 112] [--wind
 import argparse
 import statistics
 import time
-from functools import cache
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,12 +24,12 @@ ROUNDS = 9
 class HeldDataset(WcpaDataset):
     """Images and labels are read once."""
 
-    @cache
-    def held(self, index: int) -> tuple[int, Picture | None, dict[str, np.ndarray]]:
-        return super().read(index)
+    def __init__(self, *arguments: Any, **keywords: Any):
+        super().__init__(*arguments, **keywords)
+        self.held = list(map(super().read, range(len(self))))
 
     def read(self, index: int) -> tuple[int, Picture | None, dict[str, np.ndarray]]:
-        _, picture, label = self.held(index)
+        _, picture, label = self.held[index]
         return index, picture, dict(label)
 
 

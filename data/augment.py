@@ -238,9 +238,7 @@ def draw_noise(random: np.random.Generator, box: np.ndarray) -> Change:
     def change(window: np.ndarray, affine: np.ndarray) -> np.ndarray:
         noise = random.standard_normal(window.shape, np.float32)
         noise *= deviation
-        noise += window
-        np.rint(noise, out=noise)
-        return noise.clip(0, 255, out=noise).astype(np.uint8)
+        return cv2.add(window, noise, dtype=cv2.CV_8U)  # rounded and cut to levels
 
     return change
 
