@@ -202,12 +202,8 @@ def test_what_is_at_a_vertex_is_seen_where_the_labels_say(wcpa_root, vertex):
     assert not mirrored.all()
     batch = augment_batch(batch, torch.from_numpy(topology.mirror), LARGE)
     for place in range(6):
-        points, _ = project(
-            transform(batch["verts"][place].double().numpy(), batch["R_t"][place].double().numpy()),
-            WCPA_PROJECTION,
-            LARGE,
-            LARGE,
-        )
+        verts, R_t = (batch[name][place].double().numpy() for name in ("verts", "R_t"))
+        points, _ = project(transform(verts, R_t), WCPA_PROJECTION, LARGE, LARGE)
         spotted, landmarks = vertex, topology.keypoints
         if mirrored[place]:
             spotted, landmarks = topology.mirror[vertex], topology.mirror[landmarks[MIRROR_68]]
@@ -305,11 +301,8 @@ def test_a_moved_box_changes_no_label(wcpa_root):
     still, moved = WcpaDataset(wcpa_root, *look)[2], WcpaDataset(wcpa_root, *look, augmentation={"scale": 0.5})[2]
     for name in ("verts", "R_t", "landmarks68"):
         assert torch.equal(still[name], moved[name])
-    scales = [
-        WcpaDataset(wcpa_root, *look, augmentation={"scale": 0.5}, seed=seed)[2]["local_affine"][0, 0]
-        for seed in range(30)
-    ]
-    growth = still["local_affine"][0, 0] / torch.stack(scales)
+    datasets = [WcpaDataset(wcpa_root, *look, augmentation={"scale": 0.5}, seed=seed) for seed in range(30)]
+    growth = still["local_affine"][0, 0] / torch.stack([dataset[2]["local_affine"][0, 0] for dataset in datasets])
     assert growth.min() == pytest.approx(0.5, abs=0.1)  # 30 draws come that near to what is asked for
     assert growth.max() == pytest.approx(1.5, abs=0.1)
     # about the middle of the box
