@@ -222,7 +222,7 @@ def shroud(
 def throat(rng: np.random.Generator, fit: Fitting, cloth: Cloth, height: float) -> Piece:
     """The same cloth over neck and shoulders, up to a height above the rim of the skin in front, metres."""
     edge = neckline(np.linspace(-PI, PI, AROUND), height, max(height, 0.06), 0.08)
-    return drape(rng, fit.bust, cloth, edge, 0.020, 0.006)
+    return drape(rng, fit.bust, cloth, edge, 0.022, 0.008, hem=-rng.uniform(0.07, 0.16), rows=9)
 
 
 def hood(rng: np.random.Generator, fit: Fitting) -> HatAndCover:
@@ -234,7 +234,7 @@ def hood(rng: np.random.Generator, fit: Fitting) -> HatAndCover:
     lift = rng.uniform(0.016, 0.034) * np.ones((26, AROUND)) + 0.003 * smooth_noise(rng, 26, AROUND, 8)
     lift += 0.012 * np.abs(np.linspace(-1.0, 1.0, AROUND)) ** 4
     edge = fit.skull.place(np.array([wide]), np.zeros(1))[0]
-    cover = Cover(np.array([[0.0, 0.0, -1.0]]), np.array([-edge[2]]))
+    cover = Cover(np.array([[0.0, 0.0, -1.0]]), np.array([0.035 - edge[2]]))  # one sees a little into it
     cloth = draw_cloth(rng, plain=0.8)
     return (shroud(fit.skull, cloth, opening, elevation, lift), throat(rng, fit, cloth, 0.02)), cover
 
