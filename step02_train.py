@@ -19,7 +19,7 @@ import torch
 from tqdm import tqdm
 
 from data import get_dataset_class
-from data.augmentation import augment_batch
+from data.augment import PIXEL_CHANGES, augment_batch, check_rotation
 from data.cache import Cache, read_cache
 from data.streaming import StreamedDataset
 from data.wcpa import WcpaRoot
@@ -44,6 +44,9 @@ from util.training import TrainingState
 
 # The published --debug: so many training and validation images.
 DEBUG_IMAGES = (3333, 1111)
+# What data sets call each augmentation, and the option that says how much of it.
+AUGMENTATION = {name: name for name in ("mirror", "rotation", "light", "shuffle", *PIXEL_CHANGES)}
+AUGMENTATION |= {"box": "box_jitter", "scale": "box_scale", "landmarks": "landmark_noise"}
 # What a run writes before its first checkpoint, beside TensorBoard's files.
 BEFORE_TRAINING = {"options.json", "log.txt", "metrics.jsonl"}
 PROFILED_STEPS = 50
@@ -113,8 +116,9 @@ def make_datasets(options: argparse.Namespace, root: WcpaRoot, cache: Cache) -> 
     if options.debug:
         train, val = train[: DEBUG_IMAGES[0]], val[: DEBUG_IMAGES[1]]
     dataset_class, windows = get_dataset_class(options.dataset), get_model_class(options.model).windows
-    augmentation = {"mirror": options.mirror, "light": options.light, "box": options.box_jitter}
-    augmentation["landmarks"] = options.landmark_noise
+    augmentation = {name: getattr(options, option) for name, option in AUGMENTATION.items()}
+    if options.rotation > 0:
+        check_rotation(cache.projection, cache.image_size)
     size, seed, labels = options.img_size, options.seed, cache.labels
     look = cache.topology, windows, size
     images = None if options.data == "files" else cache.packed_images("val", size, windows=windows)
@@ -122,7 +126,7 @@ def make_datasets(options: argparse.Namespace, root: WcpaRoot, cache: Cache) -> 
     if options.data == "stream":
         digest = cache.image_digests.get("train", "")
         return StreamedDataset(options.stream, train, digest, *look, augmentation, seed), val_set
-    images = None if options.data == "files" else cache.packed_images("train", size, options.box_jitter, windows)
+    images = None if options.data == "files" else cache.packed_images("train", size, augmentation, windows)
     return dataset_class(root, train, *look, True, augmentation, seed, labels["train"], images), val_set
 
 

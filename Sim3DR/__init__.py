@@ -44,6 +44,16 @@ alpha, a pixel is (1 - alpha) * what was there + alpha * the colour, already cli
 whatever lies behind that. With samples = s the picture is drawn s times as large on each axis, its corners s * x + (s -
 1) / 2 in float32 being what is exact then, and averaged; pixels that the mesh does not touch stay as they are.
 
+Lit pictures. draw_lit draws surfaces with light at their vertices and textures in one pass, in linear light. Each of
+the s x s samples of a pixel belongs to the triangle that rasterize_buffers shows there in the picture drawn s times as
+large, save that triangles have holes where their texture's opacity, bilinear at the sample, is below 128: there the
+next one behind shows. Of the samples that show one triangle a pixel takes one colour, at the mean of their places,
+where light, shine and texture coordinates are blended under the weights; a pixel is the mean of its samples, and of the
+picture behind it for those that show none. Texture coordinates run right and down, texel i covers [i, i + 1) / size,
+and textures repeat; a coordinate that is not finite means the first texel. Bytes of colour become linear as IEC
+61966-2-1 has it, before they are blended; colours in a hole are blended into its border, so give them their
+neighbours'. Weights and blends are float32; where all values are the same, so is the pixel, exactly.
+
 Arguments. What is not an array of the wanted kind and shape, or has indices out of range, raises TypeError or
 ValueError. None is ever changed: the drawing functions return new pictures (3DDFA_V2 draws into bg), unless `out` says
 where to draw; it must be writable, of the exact type and shape, in C order, and apart from the other arguments, save

@@ -14,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from data.synthetic import sweep
-from data.synthetic.generate import draw_identity, keep_inside
+from data.synthetic.procedural_world import draw_identity
 from data.synthetic.scene import draw_setting, render
 from data.synthetic.shape import procedural_face
 from data.synthetic.subject import make_subject
@@ -53,7 +53,7 @@ def draw_person(index: int, cameras: list[PhotoCamera]) -> list[Drawn]:
     expression = sweep.expression_at(sequence, time, face.expression_names, rng)
     gaze, setting = sweep.gaze_at(sequence, time, rng), draw_setting(rng, SIZE)
     verts = face.face_vertices(face.vertices(subject.identity, expression)["skin"]).astype(np.float32)
-    R_t = keep_inside(sweep.pose_at(sequence, time), verts)
+    R_t = sweep.keep_inside(sweep.pose_at(sequence, time), verts)
     return [
         Drawn(render(subject, R_t, expression, gaze, setting, rng, camera.projection), camera, verts, R_t)
         for camera in cameras

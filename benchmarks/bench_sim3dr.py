@@ -158,6 +158,26 @@ def buffers_row(scene: Scene, rounds: int) -> None:
     compare(f"buffers {scene.name}", lambda: Sim3DR.rasterize_buffers(*arguments, out=buffers), None, rounds)
 
 
+def lit_rows(scene: Scene, rounds: int) -> None:
+    """A lit picture with a texture of 512 x 512, on several samples: each beside rasterize_buffers of the same size."""
+    height, width = scene.picture.shape[:2]
+    points = scene.vertices - scene.vertices.min(axis=0)
+    texture = np.random.default_rng(0).integers(128, 256, (512, 512, 4), dtype=np.uint8)  # without a hole
+    picture = np.zeros((height, width, 3), np.float32)
+    surface = np.zeros(len(scene.triangles), np.uint8)
+    looks = scene.colors, np.zeros_like(scene.colors), points[:, :2] / points.max(), surface
+    buffers = Sim3DR.rasterize_buffers(scene.vertices, scene.triangles, height, width)
+    for samples in (1, 2, 3):
+        calls = [
+            lambda samples=samples: Sim3DR.draw_lit(
+                picture, scene.vertices, scene.triangles, *looks, [texture], samples=samples, out=picture
+            ),
+            lambda: Sim3DR.rasterize_buffers(scene.vertices, scene.triangles, height, width, out=buffers),
+        ]
+        lit, plain = medians(calls, rounds)
+        print(f"{f'lit {scene.name}, samples {samples}':<24}{lit:10.3f}{lit / plain:9.2f} x buffers")
+
+
 def instruction_set_rows(scene: Scene, rounds: int) -> None:
     """Colours in place with each instruction set that this machine has."""
     picture = scene.picture.copy()
@@ -234,6 +254,8 @@ def main() -> None:
         drawing_rows(scene, peer, options.rounds)
     for scene in scenes:
         buffers_row(scene, options.rounds)
+    for scene in scenes:
+        lit_rows(scene, options.rounds)
     for scene in scenes:
         instruction_set_rows(scene, options.rounds)
     if peer:

@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from benchmarks.bench_data import PublishedDataset
-from data.augmentation import augment_batch
+from data.augment import augment_batch
 from data.cache import Cache, read_cache
 from data.wcpa import WcpaRoot
 from data.wcpa_dataset import epoch_batches

@@ -2,12 +2,14 @@
 
 from data.aflw2000_dataset import Aflw2000Dataset
 from data.multiview_dataset import MultiviewDataset
+from data.synthetic_dataset import SyntheticDataset
 from data.wcpa_dataset import WcpaDataset
 from util.errors import InputError
 
 DATASETS: dict[str, type[WcpaDataset]] = {
     "aflw2000": Aflw2000Dataset,
     "multiview": MultiviewDataset,
+    "synthetic": SyntheticDataset,
     "wcpa": WcpaDataset,
 }
 

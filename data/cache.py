@@ -14,7 +14,7 @@ topology.npz         template, triangles, keypoints, mirror, projection, image_s
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,11 +68,16 @@ class Cache:
     image_size: tuple[int, int]
 
     def packed_images(
-        self, split: str, window_size: int, box_jitter: float = 0.0, windows: Sequence[str] = ()
+        self,
+        split: str,
+        window_size: int,
+        augmentation: Mapping[str, float] | None = None,
+        windows: Sequence[str] = (),
     ) -> PackedImages:
-        """The packed images of "train", "val" or "test". Raises InputError where they do not fit, or are not there."""
+        """The packed images of "train", "val" or "test", for windows that are moved like this. Raises InputError
+        where they do not fit, or are not there."""
         digest = self.image_digests.get(split, "")
-        return PackedImages(self.directory, split, getattr(self, split), digest, window_size, box_jitter, windows)
+        return PackedImages(self.directory, split, getattr(self, split), digest, window_size, augmentation, windows)
 
     def split_digest(self) -> str:
         """A digest of the training and validation lists: two runs with the same one can be compared."""

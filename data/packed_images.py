@@ -10,10 +10,11 @@ Reading takes any image at its offset, from any number of threads; only the inde
 """
 
 import json
+import math
 import os
 import struct
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from data.augment import needed_margin
 from data.jpeg import decode_rgb
 from data.wcpa import SampleId
 from data.windows import WINDOW_MARGINS, Picture
@@ -32,9 +34,6 @@ from util.random_access import RandomAccessFile
 RECORD = np.dtype(
     [("left", "<i4"), ("top", "<i4"), ("scale", "<f8"), ("offset", "<u8"), ("bytes", "<u4"), ("checksum", "<u4")]
 )
-# How much margin --box_jitter wants, in shares of the box's side: a jitter of 1 shifts the box by its side, and the
-# grown box reaches half a side further.
-MARGIN_PER_JITTER = 1.5
 
 
 class PackedImage(NamedTuple):
@@ -87,25 +86,30 @@ class PackHeader:
         split: str,
         digest: str,
         window_size: int,
-        box_jitter: float,
+        augmentation: Mapping[str, float],
         windows: Sequence[str],
         more: str = "",
     ) -> None:
         """Raises InputError, which says how to pack, where what `path` heads is of other samples than those of this
-        digest, is too coarse for windows of that size, or has too little around the faces for them and that jitter.
+        digest, is too coarse for windows of that size, or has too little around the faces for them and for how training
+        moves them.
 
-        more: further options of the command that packs."""
+        augmentation: as data.wcpa_dataset.WcpaDataset's; more: further options of the command that packs."""
         if self.digest != digest:
             raise InputError(
                 f"{path} was packed from other {split} images than those of the cache; run {self.command(more)}"
             )
-        wide = {name: WINDOW_MARGINS[name] for name in windows if name in WINDOW_MARGINS}
-        margin = MARGIN_PER_JITTER * box_jitter + (1 + box_jitter) * max(wide.values(), default=0.0)
+        margin = needed_margin(augmentation, windows)
         if margin > self.margin + 1e-9:  # the product is rounded
-            told = "".join(f" of window {name}" for name in wide)
+            enough = math.ceil(margin * 1e4 - 1e-5) / 1e4
+            more_moves = {"scale": "--box_scale", "rotation": "--rotation"}
+            told = "".join(
+                f" {option} {augmentation[name]:g}" for name, option in more_moves.items() if augmentation.get(name)
+            )
+            told += "".join(f" of window {name}" for name in windows if name in WINDOW_MARGINS)
             raise InputError(
-                f"--box_jitter {box_jitter:g}{told} wants a margin of {margin:g}, {path} was packed with "
-                f"{self.margin:g}; run {replace(self, margin=margin).command(more)}"
+                f"--box_jitter {augmentation.get('box', 0):g}{told} wants a margin of {enough:g}, {path} was packed "
+                f"with {self.margin:g}; run {replace(self, margin=enough).command(more)}"
             )
         if self.mode == "reencoded" and window_size > self.size:
             raise InputError(
@@ -223,7 +227,7 @@ class PackedImages:
     """Reads what packing_images wrote: the picture of any sample of a cache's list.
 
     digest: the cache's, of these samples; windows: names of those that will be looked at; window_size: theirs in
-    pixels; box_jitter: how far their boxes are moved.
+    pixels; augmentation: as data.wcpa_dataset.WcpaDataset's, for how far they are moved.
     Raises InputError that says how to pack where there is no pack, one of other images, one that is too coarse or has
     too little around the faces; reading raises it where data is damaged.
     """
@@ -235,7 +239,7 @@ class PackedImages:
         samples: list[SampleId],
         digest: str,
         window_size: int,
-        box_jitter: float = 0.0,
+        augmentation: Mapping[str, float] | None = None,
         windows: Sequence[str] = (),
     ):
         path = header_path(directory, split)
@@ -244,7 +248,7 @@ class PackedImages:
             raise InputError(
                 f"--data packed: wanted packed {split} images, no {path}; run step01_preparation.py --pack lossless"
             )
-        header.check_fits(path, split, digest, window_size, box_jitter, windows)
+        header.check_fits(path, split, digest, window_size, augmentation or {}, windows)
         self.header, self.samples = header, samples
         self.path, index_path = slot_paths(directory, split, header.slot)
         if not self.path.exists() or index_path.stat().st_size != len(samples) * RECORD.itemsize:

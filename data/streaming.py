@@ -128,7 +128,7 @@ class StreamedDataset(WcpaDataset):
                 f"--stream: cannot read {url} ({error}); run step01_preparation.py --pack lossless --shards N"
             ) from None
         shards = f" --shards {len(self.counts)}"
-        self.header.check_fits(url, "train", digest, size, augmentation.get("box", 0.0), windows, shards)
+        self.header.check_fits(url, "train", digest, size, self.augmentation, windows, shards)
 
     def num_batches(self, batch_size: int) -> int:
         """How many batches an epoch has, for every process the same: as many as the fewest and smallest shards that one

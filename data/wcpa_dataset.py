@@ -8,11 +8,12 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from data.augmentation import draw_light, jitter_box
+from data.augment import change_pixels, draw_blocks, draw_light, jitter_box, turn_labels
 from data.packed_images import PackedImages
 from data.packed_labels import PackedLabels
 from data.wcpa import SampleId, WcpaRoot
-from data.windows import WINDOWS, Picture, face_box
+from data.windows import IMAGE_WINDOWS, WINDOWS, Picture, face_box
+from util.blocks import BLOCKS
 from util.errors import InputError
 from util.loader import in_order
 from util.mesh import Topology
@@ -26,18 +27,19 @@ class WcpaDataset(Dataset):
 
     <window> uint8 (3, S, S) RGB, <window>_affine f32 (2, 3), landmarks68 f32 (68, 2), index int64 (),
     where `labelled`: verts f32 (N, 3), R_t f32 (4, 4),
-    and where augmented, for data.augmentation.augment_batch: mirrored bool (), light f32 (2,).
+    and where augmented, for data.augment.augment_batch: mirrored bool (), light f32 (2,), blocks int64 (16,).
 
     root: where files are read, if any; windows: names in data.windows.WINDOWS; size: S in pixels.
     augmentation: how much to change training records; empty for none. {"mirror": probability, "light": probability,
-    "box": largest relative shift and scale, "landmarks": deviation of noise in box sides}. What is drawn depends on
-    (seed, epoch, index) alone, so that the number of workers and a resumed run change nothing.
+    "box": largest relative shift and scale, "scale": further relative scale, "rotation": largest angle in degrees,
+    "landmarks": deviation of noise in box sides, "shuffle" and the names of data.augment.PIXEL_CHANGES: probabilities}.
+    What is drawn depends on (seed, epoch, index) alone, so that the number of workers and a resumed run change nothing.
     epoch, and rank of num_ranks, the processes that share each batch, are set from outside as they become known.
     labels, images: those of the samples, packed, in whose place the data root's own files are read without them.
     root_class: what opens a data root of such images.
-    Raises ValueError for an unknown window, and for mirroring meshes whose mirror images are not known; reading an
-    item raises InputError or FileNotFoundError with the file's name, and never puts another sample in a broken one's
-    place.
+    Raises ValueError for an unknown window, for mirroring meshes whose mirror images are not known, and for windows
+    that cannot be cut into the blocks to shuffle, or all show the whole image; reading an item raises InputError or
+    FileNotFoundError with the file's name, and never puts another sample in a broken one's place.
     """
 
     root_class: ClassVar[type[WcpaRoot]] = WcpaRoot
@@ -63,6 +65,12 @@ class WcpaDataset(Dataset):
         self.augmentation = {name: amount for name, amount in (augmentation or {}).items() if amount > 0}
         if "mirror" in self.augmentation:
             topology.check_mirror("--mirror: wanted 0, or")
+        if "shuffle" in self.augmentation:
+            if size % BLOCKS:
+                raise InputError(f"--shuffle: wanted 0, or --img_size a multiple of {BLOCKS}, got {size}")
+            if set(windows) <= set(IMAGE_WINDOWS):
+                told = ", ".join(windows)
+                raise InputError(f"--shuffle: wanted 0, or a model that looks at the face alone, got windows {told}")
         self.seed, self.epoch, self.rank, self.num_ranks = seed, 0, 0, 1
         self.labels, self.images = labels, images
 
@@ -130,36 +138,49 @@ class WcpaDataset(Dataset):
             index, picture, label = self.read(item)
             batch["index"][place] = index
             label["landmarks68"] = landmarks = label.pop("landmarks")
-            box = face_box(landmarks)
+            box, random = face_box(landmarks), np.random.default_rng([self.seed, self.epoch, index])
             if self.augmentation:
-                box, changes = self.augment(index, box, landmarks)
-                label |= changes
+                picture, landmarks, box, label = self.augment(picture, label, random)
             for name, values in label.items():
                 put(place, name, values)
+            seen = []
             for name in self.windows:
                 affine = WINDOWS[name](picture, box, landmarks, batch[name][place])
                 put(place, f"{name}_affine", affine.astype(np.float32))
+                seen.append((batch[name][place], affine))
+            if self.augmentation:
+                change_pixels(seen, box, self.augmentation, random)
         for name in self.windows:
             batch[name] = batch[name].transpose(0, 3, 1, 2)
         return {name: torch.from_numpy(array) for name, array in batch.items()}
 
-    def augment(self, index: int, box: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """The box that an item's augmentation looks at, and what is different in the batch: the landmarks (68, 2), with
-        noise, and what is left to do for augment_batch."""
-        random = np.random.default_rng([self.seed, self.epoch, index])
-        changes = {}
-        if "mirror" in self.augmentation:
-            changes["mirrored"] = np.array(random.random() < self.augmentation["mirror"])
-        if "landmarks" in self.augmentation:
-            deviation = self.augmentation["landmarks"] * (box[2] - box[0])
+    def augment(
+        self, picture: Picture, label: dict[str, np.ndarray], random: np.random.Generator
+    ) -> tuple[Picture, np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+        """The picture, perhaps turned, landmarks (68, 2) and box (4,) that an item's windows are cut by, and the label
+        of that picture: its landmarks with noise, and with what is left to do for augment_batch."""
+        amounts, changes = self.augmentation, {}
+        if "mirror" in amounts:
+            changes["mirrored"] = np.array(random.random() < amounts["mirror"])
+        if "rotation" in amounts:
+            picture = picture._replace(turn=np.radians(random.uniform(-1, 1) * amounts["rotation"]))
+            label = turn_labels(label, picture)
+        landmarks = label["landmarks68"]
+        box = face_box(landmarks)
+        if "landmarks" in amounts:
+            deviation = amounts["landmarks"] * (box[2] - box[0])
             changes["landmarks68"] = landmarks + random.normal(0.0, deviation, landmarks.shape).astype(np.float32)
-        if "box" in self.augmentation:
-            amount = self.augmentation["box"]
-            box = jitter_box(box, random, shift=amount, scale=amount)
-        if "light" in self.augmentation:
-            changed = random.random() < self.augmentation["light"]
+        if "box" in amounts:
+            box = jitter_box(box, random, shift=amounts["box"], scale=amounts["box"])
+        if "scale" in amounts:
+            box = jitter_box(box, random, shift=0.0, scale=amounts["scale"])
+        if "light" in amounts:
+            changed = random.random() < amounts["light"]
             changes["light"] = np.float32(draw_light(random, BRIGHTNESS, CONTRAST) if changed else (1, 0))
-        return box, changes
+        if "shuffle" in amounts:
+            changed = random.random() < amounts["shuffle"]
+            changes["blocks"] = draw_blocks(random) if changed else np.arange(BLOCKS**2)
+        return picture, landmarks, box, label | changes
 
 
 def window_error(exact: WcpaDataset, other: WcpaDataset, indices: Sequence[int]) -> tuple[float, int]:

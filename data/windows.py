@@ -21,6 +21,8 @@ FACE_BOX_REACH = (0.75, 0.75, 0.85, 0.65)
 # How far windows reach beyond the face box, in shares of its side: the aligned one this far at 99 in 100 of the real
 # data's poses; what lies farther is its outermost corners.
 WINDOW_MARGINS = {"aligned": 0.35, "five_points": 0.25, "square": 0.04}
+# Those that show where in the image the face is.
+IMAGE_WINDOWS = ("global", "whole")
 
 
 class Picture(NamedTuple):
@@ -28,7 +30,9 @@ class Picture(NamedTuple):
 
     pixels: (h, w, 3) uint8 RGB; width, height: of the whole image; complete: whether all of it is in the pixels, or
     only the part around the face and black elsewhere; left, top: where the pixels' corner lies in the image;
-    scale: how many pixels an image pixel has become, 1.0 where they are the image's own.
+    scale: how many pixels an image pixel has become, 1.0 where they are the image's own; turn: by what angle, radians
+    anticlockwise as seen, the image is turned about its middle before it is looked at (`turn_affine`): all that asks
+    for places in the image then means the turned one.
     """
 
     pixels: np.ndarray
@@ -38,14 +42,19 @@ class Picture(NamedTuple):
     left: int = 0
     top: int = 0
     scale: float = 1.0
+    turn: float = 0.0
 
     def whole(self) -> np.ndarray:
         """(height, width, 3) uint8 RGB: the whole image, black where nothing of it is at hand."""
-        if self.scale == 1.0:
+        if self.is_plain():
             return self.pixels
         image = np.zeros((self.height, self.width, 3), np.uint8)
         warp(self, np.eye(2, 3), image)
         return image
+
+    def is_plain(self) -> bool:
+        """Whether its pixels are those of the image that is looked at."""
+        return self.scale == 1.0 and self.turn == 0.0
 
 
 def face_box(landmarks: np.ndarray) -> np.ndarray:
@@ -70,6 +79,13 @@ def opencv_affine(affine: np.ndarray) -> np.ndarray:
     return matrix
 
 
+def turn_affine(angle: float, width: int, height: int) -> np.ndarray:
+    """The affine (2, 3) that turns an image of that size about its middle, by radians anticlockwise as seen."""
+    cosine, sine = math.cos(angle), math.sin(angle)
+    turn, middle = np.array([[cosine, sine], [-sine, cosine]]), np.array([width, height]) / 2  # y is down
+    return np.column_stack([turn, middle - turn @ middle])
+
+
 def resize_affine(picture: Picture, size: int) -> np.ndarray:
     """The affine (2, 3) of a resize of the whole image to size x size."""
     return np.array([[size / picture.width, 0, 0], [0, size / picture.height, 0]])
@@ -78,6 +94,9 @@ def resize_affine(picture: Picture, size: int) -> np.ndarray:
 def warp(picture: Picture, matrix: np.ndarray, target: np.ndarray) -> None:
     """Warps the picture into `target` (h, w, 3) uint8, whose memory is written to, by an OpenCV affine (2, 3) from the
     image: the very bits that the whole image gives where the picture has its own pixels."""
+    if picture.turn != 0.0:  # in one warp with the window's
+        turn = opencv_affine(turn_affine(picture.turn, picture.width, picture.height))
+        matrix = np.column_stack([matrix[:, :2] @ turn[:, :2], matrix[:, :2] @ turn[:, 2] + matrix[:, 2]])
     if picture.scale != 1.0:
         # The centre of pixel i lies, as OpenCV counts, at (i + 0.5) / scale - 0.5 from the corner.
         place = np.array([picture.left, picture.top]) + 0.5 / picture.scale - 0.5
@@ -103,7 +122,7 @@ def global_window(picture: Picture, box: np.ndarray, landmarks: np.ndarray, wind
     right, bottom = int(min(box[2], picture.width)), int(min(box[3], picture.height))
     window[:] = 0
     if right > left and bottom > top:
-        draw_part = resize_part if picture.scale == 1.0 else warp_part
+        draw_part = resize_part if picture.is_plain() else warp_part
         draw_part(picture, (left, top, right, bottom), window)
     return affine
 
@@ -122,7 +141,7 @@ def resize_part(picture: Picture, part: tuple[int, int, int, int], window: np.nd
 
 
 def warp_part(picture: Picture, part: tuple[int, int, int, int], window: np.ndarray) -> None:
-    """What resize_part does, from a picture of another scale: nearly the same."""
+    """What resize_part does, from a picture of another scale or turn: nearly the same."""
     left, top, right, bottom = part
     columns = resized_share(left, right, picture.width, len(window))
     rows = resized_share(top, bottom, picture.height, len(window))
@@ -165,7 +184,7 @@ def whole_window(picture: Picture, box: np.ndarray, landmarks: np.ndarray, windo
             "window whole: wanted whole images, got parts of them; use --data files, or run step01_preparation.py "
             "--pack lossless with a --pack_margin so large that they are packed whole"
         )
-    cv2.resize(picture.pixels, window.shape[1::-1], dst=window, interpolation=cv2.INTER_AREA)
+    cv2.resize(picture.whole(), window.shape[1::-1], dst=window, interpolation=cv2.INTER_AREA)
     return resize_affine(picture, len(window))
 
 

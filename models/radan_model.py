@@ -30,6 +30,7 @@ from models.parameter_losses import (
 )
 from models.radan_network import RadanNetwork
 from models.scaled_orthography import crop_points, crop_vertices, fit_numbers, perspective_pose
+from util.blocks import BLOCKS, MOST_MOVED, move_blocks
 from util.camera import project, transform
 from util.errors import InputError
 from util.mesh import Topology
@@ -98,8 +99,6 @@ WINDOW = "square"
 LOSSES = ("wpdc", "wing", "vdc", "pdc", "landmarks")
 # How far vertices may be off the bases' faces in the labels' fit, metres: what is smaller is not fitted.
 FIT_DEVIATION = 1e-4
-# Crop-and-paste: blocks along a side, and the most that are moved.
-BLOCKS, MOST_MOVED = 4, 4
 
 # outputs (pose, identity, expression) and landmark_head to a network
 BACKBONES: dict[str, Callable[[tuple[int, int, int], bool], nn.Module]] = {
@@ -329,7 +328,6 @@ def shuffled(image: torch.Tensor) -> torch.Tensor:
     """RADAN's crop-and-paste: images (B, C, S, S), each of 4 x 4 blocks of which none to four, one after the other,
     have changed places with the one in the upper left corner."""
     count, device = len(image), image.device
-    blocks = image.unflatten(3, (BLOCKS, -1)).unflatten(2, (BLOCKS, -1)).permute(0, 2, 4, 1, 3, 5).flatten(1, 2)
     places = torch.arange(BLOCKS**2, device=device).repeat(count, 1)
     others = 1 + torch.rand(count, BLOCKS**2 - 1, device=device).argsort(dim=1)
     moves = torch.randint(MOST_MOVED + 1, (count,), device=device)
@@ -339,5 +337,4 @@ def shuffled(image: torch.Tensor) -> torch.Tensor:
         corner = places[:, 0].clone()
         places[:, 0] = places[rows, other]
         places[rows, other] = corner
-    moved = blocks[rows[:, None], places].unflatten(1, (BLOCKS, BLOCKS))
-    return moved.permute(0, 3, 1, 4, 2, 5).flatten(4, 5).flatten(2, 3)
+    return move_blocks(image, places)

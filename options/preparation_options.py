@@ -47,7 +47,7 @@ def parse_preparation_options(arguments: Sequence[str] | None = None) -> argpars
         default=0.15,
         metavar="SHARE",
         help="what is packed around the face box, in shares of its side: 1.5 times the training's --box_jitter, and "
-        "0.35 more for jmlr; 10 packs most images whole",
+        "0.35 more for jmlr; step02 says how much --rotation and --box_scale need; 10 packs most images whole",
     )
     group.add_argument(
         "--pack_size",

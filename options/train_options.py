@@ -139,18 +139,7 @@ def build_parser(model: str, preset: str) -> StepParser:
         default=False,
         help="several GPUs normalise by the statistics of the whole batch rather than each by its share's",
     )
-    group.add_argument("--mirror", type=number(float, 0, 1), default=0.0, metavar="P", help="chance to mirror an image")
-    group.add_argument("--light", type=number(float, 0, 1), default=0.0, metavar="P", help="chance of changed light")
-    group.add_argument(
-        "--box_jitter", type=number(float, 0, 0.5), default=0.0, metavar="SHARE", help="shift and scale of the face box"
-    )
-    group.add_argument(
-        "--landmark_noise",
-        type=number(float, 0, 0.5),
-        default=0.0,
-        metavar="SHARE",
-        help="deviation of noise on the 68 points, in sides of the face box",
-    )
+    add_augmentation_options(parser.add_argument_group("augmentation"))
     group.add_argument("--seed", type=number(int, 0), default=0, metavar="N", help="of weights, order and augmentation")
     group.add_argument(
         "--debug",
@@ -189,6 +178,42 @@ def build_parser(model: str, preset: str) -> StepParser:
     assert not unknown, f"preset {preset} of {model} names options that do not exist: {sorted(unknown)}"
     parser.set_defaults(**defaults)
     return parser
+
+
+def add_augmentation_options(group: argparse._ArgumentGroup) -> None:
+    """How much training images are changed, with labels that stay true (data/augment.py); nothing by default."""
+
+    def add_chance(name: str, what: str) -> None:
+        group.add_argument(name, type=number(float, 0, 1), default=0.0, metavar="P", help=f"chance {what}")
+
+    add_chance("--mirror", "to mirror an image")
+    add_chance("--light", "of changed light")
+    group.add_argument(
+        "--box_jitter", type=number(float, 0, 0.5), default=0.0, metavar="SHARE", help="shift and scale of the face box"
+    )
+    group.add_argument(
+        "--box_scale", type=number(float, 0, 0.9), default=0.0, metavar="SHARE", help="further scale of the face box"
+    )
+    group.add_argument(
+        "--rotation",
+        type=number(float, 0, 180),
+        default=0.0,
+        metavar="DEGREES",
+        help="turn images about their middle by up to this, and poses with them",
+    )
+    group.add_argument(
+        "--landmark_noise",
+        type=number(float, 0, 0.5),
+        default=0.0,
+        metavar="SHARE",
+        help="deviation of noise on the 68 points, in sides of the face box",
+    )
+    add_chance("--color", "of another white balance, gamma, hue and saturation")
+    add_chance("--blur", "of blur, a lens's or a motion's")
+    add_chance("--noise", "of noise")
+    add_chance("--jpeg", "of what JPEG leaves of a window, at a quality of 15 to 90")
+    add_chance("--cut_out", "that one to three patches of a colour or of noise hide parts of the face")
+    add_chance("--shuffle", "that up to four of 4x4 blocks of the face's windows change places: RADAN's crop-and-paste")
 
 
 def parse_train_options(arguments: Sequence[str] | None = None) -> tuple[argparse.Namespace, str]:

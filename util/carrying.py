@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.interpolate import RBFInterpolator
-from scipy.sparse import coo_matrix, csc_matrix, diags
+from scipy.sparse import csc_matrix, diags
 from scipy.sparse.linalg import splu
 from scipy.spatial import cKDTree
 
@@ -17,13 +17,19 @@ from util.checks import check_array, check_indices
 from util.errors import InputError
 from util.landmarks import MIRROR_68
 from util.mesh import Topology
+from util.mesh_quality import triangle_normals
+from util.mesh_simplification import unique_edges
 from util.surface import Surface
 
 # The 68 points mean different places to different topologies, above all at the jaw. One that lies so many times farther
-# off than is usual from where all others warp it is none to go by; unless it is no farther off than the share, which is
-# one of the distance between the outer corners of the eyes.
-ASTRAY, CLOSE = 4.0, 0.001
+# off than is usual from where all others warp it is none to go by, unless it is close.
+ASTRAY = 10.0
+# In shares of the distance between the outer corners of the eyes: what is close, and how far the 68 points of two faces
+# do not lie from each other, in the mean.
+CLOSE, NO_FACE = 0.001, 0.15
 OUTER_EYE_CORNERS = (36, 45)
+# Of the warp, in metres: enough for two points to be one vertex, and nothing beside the distances between others.
+SMOOTHING = 1e-6
 # How stiff the mesh is in each round: a shift that differs along an edge counts so much as one off the surface.
 STIFFNESS = (30.0, 10.0, 3.0, 1.0, 0.3, 0.1)
 # What a point of the 68 counts against a point of the surface.
@@ -36,6 +42,8 @@ SAME = 1e-4
 UNTANGLING = 20
 # Rounds in which a similarity's weights settle, and the distance in metres below which a point weighs no more.
 ROUNDS, NEAR = 50, 1e-6
+# Points whose covariance with others has a least singular value below this share of the largest are flat.
+FLAT = 1e-6
 
 
 @dataclass(frozen=True)
@@ -68,14 +76,15 @@ def carry(
     head_triangles = check_indices("head triangles", head_triangles, (None, 3), len(head_vertices))
     targets = head_vertices[check_indices("head landmarks", head_landmarks, (68,), len(head_vertices))]
     template, keypoints = topology.template.astype(np.float64), topology.keypoints
-    scale, R, t = similarity_to(template[keypoints], targets)
+    usable = symmetric_points(topology)
+    scale, R, t = similarity_to(template[keypoints[usable]], targets[usable])
     points = scale * template @ R + t
-    trusted = trusted_points(points[keypoints], targets, symmetric_points(topology))
+    trusted = trusted_points(points[keypoints], targets, usable)
     skin = Skin(head_vertices, head_triangles)
     mirror = known_mirror(topology) if is_symmetric(head_vertices[np.unique(head_triangles)]) else None
     points = points + symmetric(warp(points[keypoints[trusted]], targets[trusted])(points) - points, mirror)
-    difference = edge_differences(topology)
-    bending = difference.T @ difference
+    differences = edge_differences(topology)
+    bending = differences.T @ differences
     pins = np.zeros(topology.num_vertices)
     pins[keypoints[trusted]] = PIN
     for stiffness in STIFFNESS:
@@ -85,7 +94,7 @@ def carry(
         weights = facing + pins
         system = csc_matrix(diags(weights + 1e-9) + stiffness * bending)
         points = points + symmetric(splu(system).solve(weights[:, None] * shifts), mirror)
-    places, triangle = untangled(topology, points, skin, pins == 0)
+    places, triangle = untangled(topology.triangles, points, skin, bending, pins == 0)
     return Carried(triangle, barycentric_of(places, head_vertices[head_triangles[triangle]]).astype(np.float32))
 
 
@@ -105,24 +114,25 @@ def symmetric(shifts: np.ndarray, mirror: np.ndarray | None) -> np.ndarray:
     return shifts if mirror is None else (shifts + shifts[mirror] * [-1, 1, 1]) / 2
 
 
-def untangled(topology: Topology, points: np.ndarray, skin: "Skin", free: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Places (N, 3) on the skin for points (N, 3) near to it, and their triangles (N,).
+def untangled(
+    triangles: np.ndarray, points: np.ndarray, skin: "Skin", bending: csc_matrix, free: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Places (N, 3) on the skin for points (N, 3) near to it, and the skin's triangles there (N,).
 
-    Corners of triangles that face into the head go to the middle of their neighbours, where they are free (N,), in
-    rounds, until there are none.
+    Corners of triangles (F, 3) that face into the head go to the middle of their neighbours, where they are free (N,),
+    in rounds, until there are none. bending: (N, N), minus one where two vertices share an edge.
     """
+    neighbours = -bending
+    neighbours.setdiag(0)
+    counts = np.maximum(neighbours.sum(axis=1), 1).reshape(-1, 1)
     for _ in range(UNTANGLING):
-        places, triangle, _ = skin.nearest(points, vertex_normals(points, topology.triangles))
-        first, second, third = places[topology.triangles].transpose(1, 0, 2)
-        areas = np.cross(second - first, third - first)
-        outwards = np.einsum("fc,fkc->fk", areas, skin.surface.normals[triangle[topology.triangles]])
-        moved = np.isin(np.arange(len(points)), topology.triangles[(outwards < 0).all(axis=1)]) & free
+        places, triangle, _ = skin.nearest(points, vertex_normals(points, triangles))
+        directions = skin.surface.normals[triangle[triangles]]
+        outwards = np.einsum("fc,fkc->fk", triangle_normals(places[None], triangles)[0], directions)
+        moved = np.isin(np.arange(len(points)), triangles[(outwards < 0).all(axis=1)]) & free
         if not moved.any():
             break
-        difference = edge_differences(topology)
-        neighbours = -(difference.T @ difference)
-        neighbours.setdiag(0)
-        points = np.where(moved[:, None], (neighbours @ places) / neighbours.sum(axis=1).reshape(-1, 1), places)
+        points = np.where(moved[:, None], np.asarray(neighbours @ places) / np.asarray(counts), places)
     return places, triangle
 
 
@@ -131,7 +141,7 @@ def similarity_to(points: np.ndarray, targets: np.ndarray, scaled: bool = True) 
 
     scaled: otherwise the scale is 1. The sum of the distances is smallest, not of their squares: a few points that mean
     something else move nothing. By weights of one over each distance, in rounds (Umeyama, PAMI 1991, in each). Raises
-    InputError where the points do not span a plane.
+    InputError where the points lie in a plane.
     """
     weights = np.ones(len(points))
     for _ in range(ROUNDS):
@@ -139,8 +149,8 @@ def similarity_to(points: np.ndarray, targets: np.ndarray, scaled: bool = True) 
         middle, middle_of_targets = weights @ points, weights @ targets
         first, second = points - middle, targets - middle_of_targets
         U, singular, Vt = np.linalg.svd(first.T @ (weights[:, None] * second))
-        if not singular[1] > 1e-9 * singular[0]:
-            raise InputError("similarity: wanted points that span a plane, got points on a line")
+        if not singular[2] > FLAT * singular[0]:
+            raise InputError("key points: wanted points of a face, got points of a plane or a line")
         sign = np.array([1.0, 1.0, np.sign(np.linalg.det(U @ Vt))])
         R = (U * sign) @ Vt
         scale = float(singular @ sign / (weights @ (first**2).sum(axis=1))) if scaled else 1.0
@@ -160,30 +170,36 @@ def rigid_to(template_points: np.ndarray, head_points: np.ndarray) -> tuple[np.n
 def warp(points: np.ndarray, targets: np.ndarray) -> RBFInterpolator:
     """The smooth map of space that brings points (n, 3) to targets (n, 3): thin plates' counterpart in three
     dimensions, whose radial function is the distance, beside an affine map."""
-    return RBFInterpolator(points, targets, kernel="linear", degree=1)
+    return RBFInterpolator(points, targets, kernel="linear", degree=1, smoothing=SMOOTHING)
 
 
 def symmetric_points(topology: Topology) -> np.ndarray:
     """(n,) which of a topology's 68 points are the mirror images of those that they ought to be; all if that is not
-    known. Of WCPA's own, one jaw point on each side is not, nor are two under the eyes."""
+    known, or is so of less than half. Of WCPA's own, a jaw point on each side is not, nor is one under each eye."""
     mirror = known_mirror(topology)
-    return (
-        np.arange(68) if mirror is None else np.flatnonzero(mirror[topology.keypoints] == topology.keypoints[MIRROR_68])
-    )
+    paired = np.arange(68)
+    if mirror is not None:
+        paired = np.flatnonzero(mirror[topology.keypoints] == topology.keypoints[MIRROR_68])
+    return paired if len(paired) >= 34 else np.arange(68)
 
 
 def trusted_points(points: np.ndarray, targets: np.ndarray, trusted: np.ndarray) -> np.ndarray:
     """(n,) of the 68 points (68, 3) those to go by, of such that may be trusted (m,): the one that lies farthest from
     where the others warp it to is left out, with its mirror image, one after the other, until none lies astray or half
-    of the 68 are left."""
-    close = CLOSE * np.linalg.norm(np.subtract(*targets[list(OUTER_EYE_CORNERS)]))
+    of the 68 are left. Raises InputError where the points are far from their targets, and so no face's."""
+    eyes = np.linalg.norm(np.subtract(*targets[list(OUTER_EYE_CORNERS)]))
+    off = np.linalg.norm(points - targets, axis=1)[trusted].mean()
+    if off > NO_FACE * eyes:
+        raise InputError(
+            f"key points: wanted the 68 of a face in the iBUG order, got points {1000 * off:.0f} mm off at best"
+        )
     while len(trusted) > len(points) // 2:
         errors = np.zeros(len(points))
         for number in trusted:
             others = trusted[trusted != number]
             errors[number] = np.linalg.norm(warp(points[others], targets[others])(points[[number]]) - targets[number])
         worst = errors.argmax()
-        if errors[worst] <= max(ASTRAY * np.median(errors[trusted]), close):
+        if errors[worst] <= max(ASTRAY * np.median(errors[trusted]), CLOSE * eyes):
             break
         trusted = trusted[(trusted != worst) & (trusted != MIRROR_68[worst])]
     return trusted
@@ -218,19 +234,16 @@ class Skin:
 
 def edge_differences(topology: Topology) -> csc_matrix:
     """(E, N) sparse: one vertex minus the other of each edge."""
-    sides = np.concatenate([topology.triangles[:, [a, b]] for a, b in ((0, 1), (1, 2), (2, 0))])
-    edges = np.unique(np.sort(sides, axis=1), axis=0)
-    rows = np.arange(len(edges))
-    ones = np.ones(len(edges))
-    entries = (np.concatenate([ones, -ones]), (np.tile(rows, 2), edges.T.ravel()))
-    return coo_matrix(entries, (len(edges), topology.num_vertices)).tocsc()
+    edges = unique_edges(topology.triangles)
+    signs = np.tile([1.0, -1.0], len(edges))
+    rows = np.repeat(np.arange(len(edges)), 2)
+    return csc_matrix((signs, (rows, edges.ravel())), (len(edges), topology.num_vertices))
 
 
 def vertex_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     """(N, 3) of length one, zero for a vertex without an area around it; counter-clockwise triangles from outside."""
-    first, second, third = vertices[triangles].transpose(1, 0, 2)
-    areas = np.cross(second - first, third - first)
-    columns = [np.bincount(triangles.ravel(), np.repeat(areas[:, axis], 3), len(vertices)) for axis in range(3)]
+    areas = np.repeat(triangle_normals(vertices[None], triangles)[0], 3, axis=0)
+    columns = [np.bincount(triangles.ravel(), areas[:, axis], len(vertices)) for axis in range(3)]
     normals = np.stack(columns, axis=1)
     return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-300)
 

@@ -11,7 +11,8 @@
 #include "mesh.h"
 
 #if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC 12 gives it for its own AVX-512 header
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC 12 gives both for its own AVX-512 header
+#pragma GCC diagnostic ignored "-Wuninitialized"
 #endif
 
 #define SIM3DR_INLINE inline __attribute__((always_inline))

@@ -27,7 +27,7 @@ bool has_holes(const LitTexture& texture) {
 struct Pieces {
     int count;
     int32_t triangle[BATCH];
-    // At the mean of the samples, in samples.
+    // The mean of the samples' places, in samples.
     alignas(64) double x[BATCH];
     alignas(64) double y[BATCH];
     alignas(64) double samples[BATCH];
@@ -46,46 +46,53 @@ struct Pixels {
 };
 
 // Adds the pixel whose samples begin at sample (x, y) of the picture, which `keys` shows.
-SIM3DR_INLINE void add_pixel(const int64_t* keys, int64_t stride, int samples, int x, int y, float* at, Pieces& pieces,
+template <int SAMPLES>
+SIM3DR_INLINE void add_pixel(const int64_t* keys, int64_t stride, int x, int y, float* at, Pieces& pieces,
                              Pixels& pixels) {
-    const int first = pieces.count;
-    int end = first, empty = 0;
-    for (int row = 0; row < samples; ++row) {
-        for (int column = 0; column < samples; ++column) {
-            const int32_t index = index_of(keys[row * stride + column]);
-            if (index < 0) {
-                ++empty;
-                continue;
-            }
-            int piece = first;
-            while (piece < end && pieces.triangle[piece] != index) ++piece;
-            if (piece == end) {
-                pieces.triangle[end] = index;
-                pieces.x[end] = pieces.y[end] = pieces.samples[end] = 0.0;
-                ++end;
-            }
-            pieces.x[piece] += x + column, pieces.y[piece] += y + row, pieces.samples[piece] += 1.0;
-        }
+    constexpr int ALL = SAMPLES * SAMPLES;
+    int32_t shown[ALL];
+    int empty = 0;
+    for (int sample = 0; sample < ALL; ++sample) {
+        shown[sample] = index_of(keys[sample / SAMPLES * stride + sample % SAMPLES]);
+        empty += shown[sample] < 0;
     }
-    if (end == first) return;
+    if (empty == ALL) return;
+    int end = pieces.count;
     pixels.at[pixels.count] = at;
-    pixels.first[pixels.count] = first;
+    pixels.first[pixels.count] = end;
     pixels.empty[pixels.count++] = empty;
+    for (int sample = 0; sample < ALL; ++sample) {
+        const int32_t index = shown[sample];
+        if (index < 0) continue;
+        int count = 0, across = 0, down = 0;
+        for (int other = sample; other < ALL; ++other) {
+            const bool same = shown[other] == index;
+            count += same;
+            across += same ? other % SAMPLES : 0;
+            down += same ? other / SAMPLES : 0;
+            shown[other] = same ? -1 : shown[other];
+        }
+        const double share = 1.0 / count;
+        pieces.triangle[end] = index;
+        pieces.x[end] = x + share * across, pieces.y[end] = y + share * down;
+        pieces.samples[end++] = count;
+    }
     pixels.first[pixels.count] = pieces.count = end;
 }
 
 // The weights at the pieces' places, perspective-correct; a place that rounding has put outside its triangle moves to
 // the border.
+template <bool PERSPECTIVE>
 SIM3DR_INLINE void weigh(const Batch& batch, Pieces& pieces) {
     for (int i = 0; i < BATCH; ++i) {
-        const double x = pieces.x[i] / pieces.samples[i], y = pieces.y[i] / pieces.samples[i];
+        const double x = pieces.x[i], y = pieces.y[i];
         const double x0 = batch.x[0][i] - x, x1 = batch.x[1][i] - x, x2 = batch.x[2][i] - x;
         const double y0 = batch.y[0][i] - y, y1 = batch.y[1][i] - y, y2 = batch.y[2][i] - y;
         const double area0 = x1 * y2 - x2 * y1, area1 = x2 * y0 - x0 * y2, area2 = x0 * y1 - x1 * y0;
         // Behind the camera both the area and the distance change sign: see draw_exactly.
         const double side = area0 + area1 + area2 < 0.0 ? -1.0 : 1.0;
-        double weight0 = side * area0 / batch.w[0][i], weight1 = side * area1 / batch.w[1][i],
-               weight2 = side * area2 / batch.w[2][i];
+        double weight0 = side * area0, weight1 = side * area1, weight2 = side * area2;
+        if (PERSPECTIVE) weight0 /= batch.w[0][i], weight1 /= batch.w[1][i], weight2 /= batch.w[2][i];
         weight0 = weight0 > 0.0 ? weight0 : 0.0;
         weight1 = weight1 > 0.0 ? weight1 : 0.0;
         weight2 = weight2 > 0.0 ? weight2 : 0.0;
@@ -128,7 +135,7 @@ void flush(const Mesh& mesh, const Shape& shape, const Lit& lit, const float* lo
            Pixels& pixels) {
     if (pixels.count == 0) return;
     gather_corners(mesh, [&](int slot) { return pieces.triangle[slot]; }, pieces.count, batch);
-    weigh(batch, pieces);
+    mesh.perspective ? weigh<true>(batch, pieces) : weigh<false>(batch, pieces);
     blend_looks(shape, looks, pieces);
     const double share = 1.0 / (lit.samples * lit.samples);
     for (int pixel = 0; pixel < pixels.count; ++pixel) {
@@ -147,21 +154,28 @@ void flush(const Mesh& mesh, const Shape& shape, const Lit& lit, const float* lo
     pieces.count = pixels.count = 0;
 }
 
-void paint_lit(const Band& band, const Shape& shape, const Lit& lit, const float* looks, const Picture& picture) {
+template <int SAMPLES>
+void paint_samples(const Band& band, const Shape& shape, const Lit& lit, const float* looks, const Picture& picture) {
     const Canvas canvas = band.canvas;
-    const int samples = lit.samples;
-    const Mesh mesh = {band.points, shape.triangles, shape.triangle_count, 0, 0, false, false, nullptr};
+    const Mesh mesh = {band.points, shape.triangles, shape.triangle_count, 0, 0, shape.w != nullptr, false, nullptr};
     Batch batch = {};
     Pieces pieces = {};
     Pixels pixels = {};
-    for (double& count : pieces.samples) count = 1.0;
-    for (int y = canvas.top; y <= canvas.bottom; y += samples) {
-        float* row = pixel_at<float>(picture, 0, y / samples);
+    for (int y = canvas.top; y <= canvas.bottom; y += SAMPLES) {
+        float* at = pixel_at<float>(picture, canvas.left / SAMPLES, y / SAMPLES);
         const int64_t* keys = canvas.keys + canvas.offset(canvas.left, y);
-        for (int x = canvas.left; x <= canvas.right; x += samples) {
-            add_pixel(keys + (x - canvas.left), canvas.stride, samples, x, y, row + 3 * (x / samples), pieces, pixels);
-            if (pieces.count > BATCH - samples * samples) flush(mesh, shape, lit, looks, batch, pieces, pixels);
+        for (int x = canvas.left; x <= canvas.right; x += SAMPLES, keys += SAMPLES, at += 3) {
+            add_pixel<SAMPLES>(keys, canvas.stride, x, y, at, pieces, pixels);
+            if (pieces.count > BATCH - SAMPLES * SAMPLES) flush(mesh, shape, lit, looks, batch, pieces, pixels);
         }
     }
     flush(mesh, shape, lit, looks, batch, pieces, pixels);
+}
+
+void paint_lit(const Band& band, const Shape& shape, const Lit& lit, const float* looks, const Picture& picture) {
+    constexpr decltype(&paint_samples<1>) paint[MAXIMUM_SAMPLES] = {
+        paint_samples<1>, paint_samples<2>, paint_samples<3>, paint_samples<4>,
+        paint_samples<5>, paint_samples<6>, paint_samples<7>, paint_samples<8>,
+    };
+    paint[lit.samples - 1](band, shape, lit, looks, picture);
 }

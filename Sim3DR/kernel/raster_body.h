@@ -170,12 +170,16 @@ SIM3DR_INLINE void set_up_edges(Batch& batch) {
     }
 }
 
-// Those of some lanes, with these weights, where a triangle has no hole.
+// Those of some lanes where a triangle has no hole; second and third: the weights of its corners 1 and 2 there.
 __attribute__((noinline)) Mask closed_lanes(const Cutout& cutout, const double* second, const double* third,
-                                            const Mask& mask) {
-    alignas(64) int32_t closed[SIM3DR_LANES];
-    for (int lane = 0; lane < SIM3DR_LANES; ++lane) closed[lane] = !is_open(cutout, second[lane], third[lane]);
-    return above(widen(load<Ints>(closed)), Longs{}) & mask;
+                                            const Mask& lanes) {
+    if (!any(lanes)) return lanes;
+    alignas(64) int64_t closed[SIM3DR_LANES];
+    store(closed, pick(lanes, Longs{} + 1, Longs{}));
+    for (int lane = 0; lane < SIM3DR_LANES; ++lane) {
+        if (closed[lane] && is_open(cutout, second[lane], third[lane])) closed[lane] = 0;
+    }
+    return above(load<Longs>(closed), Longs{});
 }
 
 // Draws what of triangle i of the batch lies in the given rows; returns those of them with pixels in doubt.
@@ -232,7 +236,7 @@ SIM3DR_INLINE Rows draw_triangle(const Batch& batch, int i, int64_t index, const
             int64_t* keys = canvas.keys + row_offset + step;
             const Longs old = load_block(keys, stride);
             Mask wins = above(key, old) & inside;
-            if (!WEIGHTS && cutout && any(wins)) {
+            if (!WEIGHTS && cutout) {
                 alignas(64) double weights[2][SIM3DR_LANES];
                 store(weights[0], b1);
                 store(weights[1], b2);

@@ -17,12 +17,9 @@ import numpy as np
 from tqdm import tqdm
 
 from data.synthetic import sweep
-from data.synthetic.camera import encode_jpeg
-from data.synthetic.carried_face import face_with
-from data.synthetic.scene import draw_setting, render
-from data.synthetic.shape import FaceModel
-from data.synthetic.subject import make_subject
-from util.camera import WCPA_PROJECTION, project, transform
+from data.synthetic.recipe import Recipe
+from data.synthetic.worlds import Drawn, world_of
+from util.camera import project, transform
 from util.distributed import ALONE, Team
 from util.errors import InputError
 from util.mesh import Topology, write_obj
@@ -40,14 +37,11 @@ LIMITS = {
 }
 # One thread a worker: faster with many workers, and sums come out the same wherever they are made.
 THREAD_LIMITS = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-# The face may come this near to the border of the picture, as a share of half the picture.
-BORDER = 0.97
 
 
 @dataclass(frozen=True)
 class Job:
-    """One subject to generate. index counts from 0 over training, then test subjects; folder is the root to write;
-    topology: see `generate_data_root`."""
+    """One subject to generate. index counts from 0 over training, then test subjects; folder is the root to write."""
 
     folder: Path
     index: int
@@ -55,9 +49,8 @@ class Job:
     labelled: bool
     num_actions: int
     frames: int
-    image_size: int
     seed: int
-    topology: Path | None
+    recipe: Recipe
 
 
 @dataclass(frozen=True)
@@ -79,6 +72,10 @@ def generate_data_root(
     seed: int,
     num_workers: int,
     topology: Path | None = None,
+    face_model: Path | None = None,
+    backgrounds: Path | None = None,
+    poses: str = "challenge",
+    fov: float | None = None,
     team: Team = ALONE,
 ) -> None:
     """Writes a data root of `num_subjects` training and `num_test_subjects` test subjects.
@@ -93,9 +90,12 @@ def generate_data_root(
     their machines must see; the bytes are the same again.
 
     topology: a folder with example.obj and kpt_ind.npy, or a data root, whose mesh the labels are of and in whose
-    canonical frame; without one they are of the face model's own.
+    canonical frame; without one they are of the procedural face's own. face_model: of scan-based heads (see
+    util.ict_files), in place of the procedural face; backgrounds: a folder of pictures to stand behind those; poses:
+    theirs, "challenge", as the challenge's data has them, or "wide"; fov: degrees of view along either side, without it
+    the challenge's.
 
-    Raises FileNotFoundError or InputError for files of a topology, InputError for an argument out of range, or where
+    Raises FileNotFoundError or InputError for files that are named, InputError for an argument out of range, or where
     data_root exists and is not an empty folder.
     """
     _check(
@@ -107,7 +107,9 @@ def generate_data_root(
         seed=seed,
         num_workers=num_workers,
     )
-    face = face_with(topology)
+    told = {name: path and str(path) for name, path in (("face_model", face_model), ("backgrounds", backgrounds))}
+    recipe = Recipe(image_size, fov, poses, topology=topology and str(topology), **told)
+    world = world_of(recipe)
     data_root = Path(data_root)
     if team.is_first and data_root.exists() and (not data_root.is_dir() or any(data_root.iterdir())):
         raise InputError(f"{data_root}: wanted a new or empty folder for the data root, got one with contents")
@@ -117,14 +119,14 @@ def generate_data_root(
     try:
         ids = draw_subject_ids(num_subjects + num_test_subjects, seed)
         jobs = [
-            Job(partial, index, subject_id, index < num_subjects, num_actions, frames, image_size, seed, topology)
+            Job(partial, index, subject_id, index < num_subjects, num_actions, frames, seed, recipe)
             for index, subject_id in enumerate(ids)
         ]
         made = sorted(_run(team.share(jobs), num_workers, team), key=lambda one: one.index)
         made = team.collect(made)
         if team.is_first:
             _write_lists(partial, made[:num_subjects], made[num_subjects:])
-            _write_resources(partial, face.topology, made[:num_subjects], made[num_subjects:])
+            _write_resources(partial, recipe, world.topology, made[:num_subjects], made[num_subjects:])
             partial.chmod(0o755)
             if data_root.exists():
                 data_root.rmdir()
@@ -174,29 +176,25 @@ def _run_here(jobs: list[Job]) -> Iterator[Made]:
     cv2.setNumThreads(1)
     try:
         for job in jobs:
-            yield _work(job)
+            yield _draw(job)
     finally:
         cv2.setNumThreads(threads)
 
 
-def _start_worker(topology: Path | None) -> None:
+def _start_worker(recipe: Recipe) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends a worker without a traceback; the parent tidies up
     cv2.setNumThreads(1)
-    face_with(topology)  # built once in each worker process
-
-
-def _work(job: Job) -> Made:
-    return generate_subject(face_with(job.topology), job)
+    world_of(recipe)  # built once in each worker process
 
 
 def _run_in_workers(jobs: list[Job], num_workers: int) -> Iterator[Made]:
     context = multiprocessing.get_context("spawn")
     executor = ProcessPoolExecutor(
-        min(num_workers, len(jobs)), mp_context=context, initializer=_start_worker, initargs=(jobs[0].topology,)
+        min(num_workers, len(jobs)), mp_context=context, initializer=_start_worker, initargs=(jobs[0].recipe,)
     )
     try:
-        with _environment(THREAD_LIMITS):
-            futures = [executor.submit(_work, job) for job in jobs]  # starts the processes
+        with limited_threads():
+            futures = [executor.submit(_draw, job) for job in jobs]  # starts the processes
         for future in as_completed(futures):
             yield future.result()
     finally:
@@ -204,10 +202,10 @@ def _run_in_workers(jobs: list[Job], num_workers: int) -> Iterator[Made]:
 
 
 @contextmanager
-def _environment(variables: dict[str, str]) -> Iterator[None]:
-    """Sets environment variables for processes started meanwhile."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
+def limited_threads() -> Iterator[None]:
+    """One thread of linear algebra in each of the processes that are started meanwhile."""
+    before = {name: os.environ.get(name) for name in THREAD_LIMITS}
+    os.environ.update(THREAD_LIMITS)
     try:
         yield
     finally:
@@ -218,69 +216,30 @@ def _environment(variables: dict[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def generate_subject(face: FaceModel, job: Job) -> Made:
+def _draw(job: Job) -> Made:
     """Draws one subject and writes its pictures and labels."""
-    rng = np.random.default_rng([job.seed, job.index])
-    identity = draw_identity(face, rng)
-    subject = make_subject(face, identity, rng)
+    world = world_of(job.recipe)
     rows, poses = [], []
-    for number, action in enumerate(sweep.actions_of_subject(job.index, job.num_actions, job.seed)):
-        rng = np.random.default_rng([job.seed, job.index, 1 + number])
-        sequence = sweep.draw_sequence(action, rng)
-        for image_id in np.sort(rng.choice(sweep.SEQUENCE_LENGTH, size=job.frames, replace=False)):
-            time = image_id / sweep.SEQUENCE_LENGTH
-            expression = sweep.expression_at(sequence, time, face.expression_names, rng)
-            gaze = sweep.gaze_at(sequence, time, rng)
-            verts = face.face_vertices(face.vertices(identity, expression)["skin"]).astype(np.float32)
-            R_t = keep_inside(sweep.pose_at(sequence, time), verts).astype(np.float32)
-            setting = draw_setting(rng, job.image_size)
-            picture = render(subject, R_t.astype(np.float64), expression, gaze, setting, rng)
-            row = (job.subject_id, action.name, str(image_id))
-            verts, R_t = in_topology_frame(face, verts, R_t)
-            _write_sample(job, row, encode_jpeg(setting.camera, picture), verts, R_t, face.topology.keypoints)
-            rows.append(row)
-            poses.append(pose_to_6dof(R_t))
+    for drawn in world.draw_subject(job.index, job.seed, job.num_actions, job.frames):
+        rows.append((job.subject_id, drawn.action, drawn.image_id))
+        _write_sample(job, drawn, world.topology.keypoints)
+        poses.append(pose_to_6dof(drawn.R_t))
     return Made(job.index, tuple(rows), np.array(poses))
 
 
-def draw_identity(face: FaceModel, rng: np.random.Generator) -> np.ndarray:
-    """(I,) float32 weights of a random person; the model's components have unit variance."""
-    return np.clip(rng.standard_normal(len(face.identity_names)), -2.5, 2.5).astype(np.float32)
-
-
-def in_topology_frame(face: FaceModel, verts: np.ndarray, R_t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Vertices (N, 3) and pose (4, 4) in the face model's frame as float32 ones in its topology's: before the camera
-    they are the same."""
-    if face.frame is None:
-        return verts, R_t
-    return transform(verts, np.linalg.inv(face.frame)).astype(np.float32), (face.frame @ R_t).astype(np.float32)
-
-
-def keep_inside(R_t: np.ndarray, verts: np.ndarray) -> np.ndarray:
-    """Shifts a pose (4, 4) sideways so that the face verts (N, 3) stay in the picture, as the recordings' do."""
-    points = transform(verts, R_t)
-    image, distance = project(points, WCPA_PROJECTION, 2, 2)  # 2 x 2 pixels: 1 pixel is half the picture
-    low, high = image.min(axis=0) - 1.0, image.max(axis=0) - 1.0
-    shift = np.maximum(-BORDER - low, 0.0) - np.maximum(high - BORDER, 0.0)
-    moved = R_t.copy()
-    moved[3, :2] += shift * [1.0, -1.0] * distance.mean() / WCPA_PROJECTION[[0, 1], [0, 1]]
-    return moved
-
-
-def _write_sample(
-    job: Job, row: tuple[str, str, str], jpeg: bytes, verts: np.ndarray, R_t: np.ndarray, keypoints: np.ndarray
-) -> None:
-    subject_id, action, image_id = row
+def _write_sample(job: Job, drawn: Drawn, keypoints: np.ndarray) -> None:
+    subject_id, action, image_id = job.subject_id, drawn.action, drawn.image_id
     image = job.folder / "image" / subject_id / action / f"{image_id}_ar.jpg"
     image.parent.mkdir(parents=True, exist_ok=True)
-    image.write_bytes(jpeg)
-    points, _ = project(transform(verts[keypoints], R_t), WCPA_PROJECTION, job.image_size, job.image_size)
+    image.write_bytes(drawn.jpeg)
+    size = job.recipe.image_size
+    points, _ = project(transform(drawn.verts[keypoints], drawn.R_t), job.recipe.projection, size, size)
     landmarks = job.folder / "68landmarks" / subject_id / action / f"{image_id}_68landmarks.txt"
     landmarks.parent.mkdir(parents=True, exist_ok=True)
     landmarks.write_text("".join(f"{x:.0f} {y:.0f}\n" for x, y in points), encoding="ascii", newline="\n")
     info = job.folder / ("info" if job.labelled else "test_info") / subject_id / action / f"{image_id}_info.npz"
     info.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(info, verts=verts, R_t=R_t)
+    np.savez(info, verts=drawn.verts, R_t=drawn.R_t)
 
 
 def _write_lists(folder: Path, train: list[Made], test: list[Made]) -> None:
@@ -296,14 +255,16 @@ def _write_lists(folder: Path, train: list[Made], test: list[Made]) -> None:
         path.write_text("".join(f"{subject_id}\n" for subject_id in ids), encoding="ascii", newline="\n")
 
 
-def _write_resources(folder: Path, topology: Topology, train: list[Made], test: list[Made]) -> None:
+def _write_resources(folder: Path, recipe: Recipe, topology: Topology, train: list[Made], test: list[Made]) -> None:
     resources = folder / "resources"
     resources.mkdir()
     write_obj(resources / "example.obj", topology.template, topology.triangles)
     np.save(resources / "kpt_ind.npy", topology.keypoints)
-    matrix = "\n".join(" ".join(str(float(value)) for value in row) for row in WCPA_PROJECTION)
+    matrix = "\n".join(" ".join(str(float(value)) for value in row) for row in recipe.projection)
     (resources / "projection_matrix.txt").write_text(matrix + "\n", encoding="ascii", newline="\n")
     pose = pose_from_6dof(np.concatenate([one.poses for one in train]).mean(axis=0))
     row = np.concatenate([topology.template.reshape(-1), pose[:3, :3].reshape(-1), pose[3, :3]]).astype(np.float32)
     count = sum(len(one.rows) for one in test)
     np.save(resources / "example_submission.npy", np.tile(row, (count, 1)))
+    if recipe.face_model is not None:
+        recipe.write(resources)

@@ -109,7 +109,8 @@ def at_roots(values: np.ndarray, surface: Surface, triangle: np.ndarray, barycen
     return np.einsum("sk,skc->sc", barycentric, values[surface.triangles[triangle]])
 
 
-def _unit(vectors: np.ndarray) -> np.ndarray:
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Vectors (..., 3) brought to length 1."""
     return vectors / (np.sqrt(np.einsum("...i,...i->...", vectors, vectors))[..., None] + 1e-9)
 
 
@@ -135,7 +136,7 @@ def _comb_direction(comb: str, roots: np.ndarray, normals: np.ndarray, part: flo
     else:
         flow = np.tile([0.0, 1.0, 0.15], (len(roots), 1))
     flow = flow - (flow * normals).sum(axis=1, keepdims=True) * normals
-    return _unit(flow)
+    return unit(flow)
 
 
 class _Ground:
@@ -152,7 +153,7 @@ class _Ground:
         return nearest, ((points - self.points[nearest]) * self.normals[nearest]).sum(axis=1)
 
 
-def _gather_in_locks(rng: np.random.Generator, points: np.ndarray, clump: float, size: int) -> np.ndarray:
+def gather_in_locks(rng: np.random.Generator, points: np.ndarray, clump: float, size: int) -> np.ndarray:
     """Draws the tips of strands (S, K, 3) together in locks of about `size` strands."""
     if clump <= 0 or len(points) < 2 * size:
         return points
@@ -179,7 +180,7 @@ def grow_scalp_hair(
     triangle, barycentric = sample_roots(rng, surface, mask, style.count)
     count = len(triangle)
     roots = at_roots(surface.vertices, surface, triangle, barycentric)
-    normals = _unit(at_roots(surface.normals, surface, triangle, barycentric))
+    normals = unit(at_roots(surface.normals, surface, triangle, barycentric))
     fullness = at_roots(mask[:, None], surface, triangle, barycentric)[:, 0]
     whorl = np.array([rng.normal(0, 0.01), roots[:, 1].max(initial=0), roots[:, 2].mean() - 0.03])
     part = float(rng.choice([-1, 1]) * rng.uniform(0.0, 0.04))
@@ -190,9 +191,9 @@ def grow_scalp_hair(
     layer = style.volume * rng.random(count) ** 1.5 * (0.3 + 0.7 * fullness)
 
     points = _lay(rng, style, surface, keep_clear, roots, normals, flow, length, layer)
-    points = _gather_in_locks(rng, points, style.clump, 24)
+    points = gather_in_locks(rng, points, style.clump, 24)
     if style.curl:
-        points = _curl(rng, points, style.curl)
+        points = curl(rng, points, style.curl)
     taper = np.clip(1.25 - np.linspace(0.0, 1.0, style.steps + 1) ** 2, 0.2, 1.0)
     widths = style.width * taper[None] * rng.uniform(0.7, 1.3, (count, 1))
     return _strands(rng, points, widths, colours, triangle, barycentric, turns=False)
@@ -218,13 +219,13 @@ def _lay(
     count = len(roots)
     points = np.empty((count, style.steps + 1, 3))
     points[:, 0] = roots - 0.0005 * normals
-    heading = _unit(style.lift * normals + (1.05 - style.lift) * flow + 0.12 * rng.standard_normal((count, 3)))
+    heading = unit(style.lift * normals + (1.05 - style.lift) * flow + 0.12 * rng.standard_normal((count, 3)))
     step = (length / style.steps)[:, None]
     goes_on, in_face = np.ones(count, bool), np.zeros(count, bool)
     for index in range(style.steps):
         share = (index + 1) / style.steps
         pull = style.gravity * np.array([0.0, -1.0, 0.0]) + 0.25 * (1 - style.lift) * flow * (1 - share)
-        heading = _unit(heading + pull + 0.06 * rng.standard_normal((count, 3)))
+        heading = unit(heading + pull + 0.06 * rng.standard_normal((count, 3)))
         reached = points[:, index] + step * heading
         nearest, height = ground.under(reached)
         over, normal = height - (layer * min(1.0, 1.5 * share) + 0.0006), ground.normals[nearest]
@@ -232,7 +233,7 @@ def _lay(
         in_face |= goes_on & clear[nearest]
         goes_on &= ~clear[nearest] & (over > -MAX_PUSH) & (reached[:, 1] > LOWEST_HAIR)
         points[:, index + 1] = np.where(goes_on[:, None], reached, points[:, index])
-        heading = _unit(reached - points[:, index])
+        heading = unit(reached - points[:, index])
         heading -= (style.cling * np.clip(over / 0.012, 0.0, 1.0))[:, None] * normal
     if style.comb != "forward":  # no single stumps on the forehead
         stumps = in_face & (roots[:, 2] > 0.015)
@@ -240,14 +241,16 @@ def _lay(
     return points
 
 
-def _curl(rng: np.random.Generator, points: np.ndarray, radius: float) -> np.ndarray:
+def curl(
+    rng: np.random.Generator, points: np.ndarray, radius: float, turns: tuple[float, float] = (1.5, 3.0)
+) -> np.ndarray:
     """Winds strands (S, K, 3) into curls of a radius around themselves; neighbours share a phase by place."""
     count, size, _ = points.shape
-    along = _unit(points[:, -1:] - points[:, :1])
-    across = _unit(np.cross(along, np.array([0.31, 0.2, 0.93])))
+    along = unit(points[:, -1:] - points[:, :1])
+    across = unit(np.cross(along, np.array([0.31, 0.2, 0.93])))
     third = np.cross(along, across)
     phase = 60.0 * points[:, 0] @ rng.standard_normal(3) + rng.normal(0, 0.7, count)
-    angle = phase[:, None] + np.linspace(0.0, 1.0, size) * rng.uniform(1.5, 3.0, (count, 1)) * 2 * np.pi
+    angle = phase[:, None] + np.linspace(0.0, 1.0, size) * rng.uniform(*turns, (count, 1)) * 2 * np.pi
     swell = radius * np.minimum(1.0, 3.0 * np.linspace(0.0, 1.0, size))[None, :, None]
     return points + swell * (np.cos(angle)[..., None] * across + np.sin(angle)[..., None] * third)
 
@@ -291,15 +294,15 @@ def grow_short_hair(
     """
     triangle, barycentric = sample_roots(rng, surface, mask, count)
     roots = at_roots(surface.vertices, surface, triangle, barycentric)
-    normals = _unit(at_roots(surface.normals, surface, triangle, barycentric))
-    along = _unit(at_roots(direction, surface, triangle, barycentric))
+    normals = unit(at_roots(surface.normals, surface, triangle, barycentric))
+    along = unit(at_roots(direction, surface, triangle, barycentric))
     size = len(triangle)
     step = rng.uniform(*length, size)[:, None] / steps
     scatter = 0.18 * rng.standard_normal((size, 3))
     points = [roots - 0.0003 * normals]
     for index in range(steps):
         share = index / steps
-        points.append(points[-1] + step * _unit(along + rise * (1 - share) * normals + scatter))
+        points.append(points[-1] + step * unit(along + rise * (1 - share) * normals + scatter))
     taper = np.clip(1.2 - np.linspace(0.0, 1.0, steps + 1), 0.25, 1.0)
     return _strands(rng, np.stack(points, axis=1), width * taper[None], colours, triangle, barycentric, turns=True)
 
@@ -307,8 +310,8 @@ def grow_short_hair(
 def _frames(vertices: np.ndarray, corners: np.ndarray) -> np.ndarray:
     """(S, 3, 3) orthonormal frames, rows, of the triangles with corner indices (S, 3)."""
     first, second, third = (vertices[corners[:, index]] for index in range(3))
-    along = _unit(second - first)
-    normal = _unit(np.cross(along, third - first))
+    along = unit(second - first)
+    normal = unit(np.cross(along, third - first))
     return np.stack([along, np.cross(normal, along), normal], axis=1)
 
 
@@ -334,8 +337,8 @@ def ribbons(points: np.ndarray, widths: np.ndarray) -> tuple[np.ndarray, np.ndar
     tangents[:, 1:-1] = points[:, 2:] - points[:, :-2]
     tangents[:, 0] = points[:, 1] - points[:, 0]
     tangents[:, -1] = points[:, -1] - points[:, -2]
-    tangents = _unit(tangents)
-    side = _unit(_cross(tangents, points)) * widths[..., None]
+    tangents = unit(tangents)
+    side = unit(_cross(tangents, points)) * widths[..., None]
     vertices = np.stack([points - side, points + side], axis=2)
     return vertices.reshape(-1, 3).astype(np.float32), np.repeat(tangents.reshape(-1, 3), 2, axis=0).astype(np.float32)
 

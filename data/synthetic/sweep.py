@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.synthetic.geometry import smooth_step
+from util.camera import WCPA_PROJECTION, project, transform
 from util.errors import InputError
 from util.pose import pose_from_6dof, pose_to_6dof
 
@@ -27,6 +28,8 @@ WCPA_STD = np.array([0.314015, 0.271809, 0.081881, 0.022173, 0.048839, 0.065444]
 SEAT_MEAN = WCPA_MEAN[3:] + np.array([0.0025, 0.0035, 0.0045])
 SEAT_SPREAD = np.array([0.0165, 0.0475, 0.0615])
 SEAT_DRIFT = np.array([0.008, 0.008, 0.010])
+# The face may come this near to the border of the picture, as a share of half the picture.
+BORDER = 0.97
 SEAT_LIMIT = 2.2  # standard deviations; keeps the face inside the picture and the camera out of the face
 
 
@@ -196,6 +199,17 @@ def pose_at(sequence: Sequence, time: float) -> np.ndarray:
     R_t = pose_from_6dof(np.concatenate([angles, place]))
     R_t[3, :3] += NECK_PIVOT - NECK_PIVOT @ R_t[:3, :3]
     return R_t
+
+
+def keep_inside(R_t: np.ndarray, verts: np.ndarray, projection: np.ndarray = WCPA_PROJECTION) -> np.ndarray:
+    """Shifts a pose (4, 4) sideways so that the face verts (N, 3) stay in the picture, as the recordings' do."""
+    points = transform(verts, R_t)
+    image, distance = project(points, projection, 2, 2)  # 2 x 2 pixels: 1 pixel is half the picture
+    low, high = image.min(axis=0) - 1.0, image.max(axis=0) - 1.0
+    shift = np.maximum(-BORDER - low, 0.0) - np.maximum(high - BORDER, 0.0)
+    moved = R_t.copy()
+    moved[3, :2] += shift * [1.0, -1.0] * distance.mean() / projection[[0, 1], [0, 1]]
+    return moved
 
 
 def body_pose(R_t: np.ndarray, follow: tuple[float, float, float] = (0.12, 0.30, 0.15)) -> np.ndarray:

@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from data import get_dataset_class
 from data.aflw import AflwRoot, FaceModel, orthographic_points, read_point_labels, write_resources
-from data.augmentation import augment_batch
+from data.augment import PIXEL_CHANGES, augment_batch, check_rotation
 from data.check import Expected, check_sample
 from data.wcpa import SampleId
 from models.flip_test import FlipTest
@@ -149,9 +149,16 @@ def test_nobody_mirrors_a_face_whose_mirror_image_is_not_known(root):
         dataset_class(*arguments, augmentation={"mirror": 0.5})
     with pytest.raises(InputError, match="--flip_test: wanted vertices"):
         FlipTest(torch.nn.Identity(), topology, SIZE)
-    batch = dataset_class(*arguments, augmentation={"light": 1.0}).read_batch([0, 1])
+    others = dict.fromkeys(["light", "shuffle", *PIXEL_CHANGES], 1.0) | {"rotation": 40.0, "box": 0.1, "scale": 0.1}
+    batch = dataset_class(*arguments, augmentation=others).read_batch([0, 1])
     assert batch["verts"].shape == (2, COUNT, 3)
-    augment_batch(batch, torch.from_numpy(topology.mirror), SIZE)  # does without
+    batch = augment_batch(batch, torch.from_numpy(topology.mirror), SIZE)  # does without
+    check_rotation(root.projection(), (SIZE, SIZE))
+    for place in range(2):
+        seen = transform(batch["verts"][place].numpy(), batch["R_t"][place].numpy())
+        points = project(seen, root.projection(), SIZE, SIZE)[0][KEYPOINTS]
+        # labels' points are but near the vertices', as above, and turned as they are
+        assert np.abs(points - batch["landmarks68"][place].numpy()).mean() < 1
 
 
 def test_a_symmetric_model_is_mirrored(tmp_path, template):

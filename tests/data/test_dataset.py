@@ -3,10 +3,12 @@ import pytest
 import torch
 
 from data import DATASETS, get_dataset_class
+from data.augment import PIXEL_CHANGES
 from data.wcpa import WcpaRoot
 from data.wcpa_dataset import WcpaDataset, epoch_batches
 
-AUGMENTATION = {"mirror": 0.5, "light": 0.5, "box": 0.1}
+AUGMENTATION = {"mirror": 0.5, "light": 0.5, "box": 0.1, "scale": 0.1, "rotation": 20.0, "landmarks": 0.01}
+AUGMENTATION |= {"shuffle": 0.5, **dict.fromkeys(PIXEL_CHANGES, 0.5)}
 
 
 def make(root, labelled=True, augmentation=None, seed=0, split="train"):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
-from data.augmentation import augment_batch
+from data.augment import augment_batch
 from data.multiview_dataset import MultiviewDataset
 from data.synthetic.shape import procedural_face
 from data.wcpa import SampleId
@@ -215,7 +215,7 @@ def test_companions_are_those_of_the_fixed_sets():
 
 
 def test_a_set_is_mirrored_as_a_whole_and_its_views_change_sides():
-    augmentation = {"mirror": 0.5, "box": 0.1}
+    augmentation = {"mirror": 0.5, "box": 0.1, "rotation": 90.0}
     dataset = make((12, 12, 5), ("local",), augmentation)
     (indices,) = dataset.in_order(100)
     batch = dataset.read_batch(indices)

@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
+from data.augment import needed_margin
 from data.image_packing import pack_image, pack_images
 from data.jpeg import crop_jpeg, decode_rgb
 from data.packed_images import (
-    MARGIN_PER_JITTER,
     RECORD,
     PackedImage,
     PackedImages,
@@ -31,7 +31,7 @@ from tests.data.test_windows import upright_landmarks
 from util.errors import InputError
 
 LOSSLESS = PackHeader("digest", "lossless", 0.15, 256, (96, 96))
-JITTER = 0.15 / MARGIN_PER_JITTER
+JITTER = 0.1
 
 
 def pack(directory, root, header=LOSSLESS, stop_after=None, split="train"):
@@ -80,7 +80,7 @@ def large_root(tmp_path, root_template):
 def test_lossless_windows_are_those_of_the_files_to_the_bit(tmp_path, large_root, jitter):
     header = replace(LOSSLESS, image_size=(400, 304))
     pack(tmp_path, large_root, header)
-    images = opened(tmp_path, large_root, box_jitter=jitter)
+    images = opened(tmp_path, large_root, augmentation={"box": jitter})
     look = large_root.samples("train"), large_root.topology(), ("local", "global"), 64, True, {"box": jitter}
     packed, files = WcpaDataset(large_root, *look, images=images), WcpaDataset(large_root, *look)
     for epoch in range(10 if jitter else 1):
@@ -100,7 +100,7 @@ def test_lossless_aligned_windows_are_those_of_the_files_to_the_bit(tmp_path, la
         )
         np.savetxt(large_root.landmarks_path(sample), face, fmt="%.2f")
     pack(tmp_path, large_root, replace(LOSSLESS, image_size=(400, 304), margin=0.535))
-    images = opened(tmp_path, large_root, box_jitter=0.1, windows=("aligned",))
+    images = opened(tmp_path, large_root, augmentation={"box": 0.1}, windows=("aligned",))
     look = samples, large_root.topology(), ("aligned",), 64, True, {"box": 0.1}
     packed, files = WcpaDataset(large_root, *look, images=images), WcpaDataset(large_root, *look)
     for index in range(len(files)):
@@ -108,17 +108,50 @@ def test_lossless_aligned_windows_are_those_of_the_files_to_the_bit(tmp_path, la
     assert not all(images[index].complete for index in range(len(files)))
 
 
+def test_lossless_turned_windows_are_those_of_the_files_to_the_bit(tmp_path, large_root):
+    """With the margin that is asked for."""
+    samples, random = large_root.samples("train"), np.random.default_rng(1)
+    for sample in samples:
+        face = (upright_landmarks() - [400, 380]) * 0.3 + random.uniform([150, 100], [250, 200])
+        np.savetxt(large_root.landmarks_path(sample), face, fmt="%.2f")
+    moves, windows = {"box": 0.05, "scale": 0.1, "rotation": 15.0}, ("local", "global", "five_points")
+    margin = needed_margin(moves, windows)
+    pack(tmp_path, large_root, replace(LOSSLESS, image_size=(400, 304), margin=margin))
+    images = opened(tmp_path, large_root, augmentation=moves, windows=windows)
+    look = samples, large_root.topology(), windows, 64, True, moves
+    packed, files = WcpaDataset(large_root, *look, images=images), WcpaDataset(large_root, *look)
+    for index in range(len(files)):
+        ours, wanted = packed[index], files[index]
+        assert all(ours[name].equal(tensor) for name, tensor in wanted.items()), index
+    assert not all(images[index].complete for index in range(len(files)))
+
+
+def test_the_margin_by_hand():
+    assert needed_margin({}, ("local", "whole")) == 0
+    assert needed_margin({"box": 0.1, "scale": 0.2}, ("global",)) == pytest.approx(0.1 + 1.1 * 1.2 * 0.5 - 0.5)
+    wide = needed_margin({"box": 0.1, "rotation": 30.0}, ("local", "aligned"))
+    assert wide == pytest.approx((0.1 + 1.1 * 0.85) * (np.sqrt(3) / 2 + 1.3 / 2) + 0.18 / 2 - 0.5)
+    assert needed_margin({"rotation": 45.0}, ()) == needed_margin({"rotation": 180.0}, ())
+
+
 def test_a_jitter_beyond_the_margin_is_refused(tmp_path, wcpa_root):
     pack(tmp_path, wcpa_root)
-    opened(tmp_path, wcpa_root, box_jitter=0.1)
+    opened(tmp_path, wcpa_root, augmentation={"box": 0.1})
     with pytest.raises(
         InputError, match=r"--box_jitter 0.2 wants a margin of 0.3, .* --pack lossless --pack_margin 0.3"
     ):
-        opened(tmp_path, wcpa_root, box_jitter=0.2)
+        opened(tmp_path, wcpa_root, augmentation={"box": 0.2})
     # 1.5 times the jitter, and what the window reaches beyond the box, grown by it
     wanted = r"--box_jitter 0.1 of window aligned wants a margin of 0.535, .* --pack_margin 0.535"
     with pytest.raises(InputError, match=wanted):
-        opened(tmp_path, wcpa_root, box_jitter=0.1, windows=("local", "aligned"))
+        opened(tmp_path, wcpa_root, augmentation={"box": 0.1}, windows=("local", "aligned"))
+    moves = {"box": 0.1, "scale": 0.0, "rotation": 10.0}
+    with pytest.raises(InputError, match=r"--box_jitter 0.1 --rotation 10 wants a margin of 0.3182, ") as refused:
+        opened(tmp_path, wcpa_root, augmentation=moves)
+    # what is told is enough
+    margin = float(str(refused.value).split("--pack_margin ")[1])
+    pack(tmp_path, wcpa_root, replace(LOSSLESS, margin=margin))
+    opened(tmp_path, wcpa_root, augmentation=moves)
 
 
 def test_windows_larger_than_what_was_reencoded_are_refused(tmp_path, wcpa_root):

@@ -17,6 +17,8 @@ from options.synthesize_options import parse_synthesize_options
 from options.train_options import parse_train_options
 
 CONFIGS = Path(__file__).parents[2] / "configs"
+# The one that goes on top of any method's preset.
+STRONG = CONFIGS / "strong_augmentation.yml"
 PARSERS = {
     "synthesize": parse_synthesize_options,
     "preparation": parse_preparation_options,
@@ -315,10 +317,10 @@ def test_the_options_of_a_run_are_for_training_alone(refuse):
 
 def test_configs_hold_every_method_and_preset():
     names = {f"{model}_{preset}.yml" for model, model_class in MODELS.items() for preset in model_class.presets}
-    assert {path.name for path in CONFIGS.iterdir()} == names
+    assert {path.name for path in CONFIGS.iterdir()} == {*names, STRONG.name}
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted({*CONFIGS.glob("*.yml")} - {STRONG}), ids=lambda path: path.stem)
 def test_configs_are_the_presets(path):
     options, _ = parse_train_options(["--config", str(path), "--data_root", "D"])
     model, preset = options.model, options.preset
@@ -339,3 +341,13 @@ def test_configs_are_the_presets(path):
         "radan_published",
         "radan_standard",
     )
+
+
+@pytest.mark.parametrize("model", sorted(MODELS))
+def test_strong_augmentation_goes_on_top_of_a_preset(model):
+    words = ["--model", model, "--preset", "standard", "--data_root", "D"]
+    words += ["--dataset", MODELS[model].dataset] if MODELS[model].dataset else []
+    alone, strong = (vars(parse_train_options(more)[0]) for more in (words, [*words, "--config", str(STRONG)]))
+    changed = {name for name in strong if strong[name] != alone[name]}
+    assert changed <= read_config(STRONG).keys()
+    assert {"rotation", "color", "blur", "noise", "jpeg", "cut_out", "box_scale"} <= changed

@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ from util.errors import run_step
 TRAINING = "--img_size 32 --batch_size 4 --epochs 1 --num_workers 0 --gpu_ids -1 --warmup_steps 0 --num_pictures 0"
 # at the usual rate the first steps throw faces about
 TRAINING += " --lr 1e-5"
+# Everything that changes training images.
+STRONG = ["--config", Path(__file__).parents[2] / "configs" / "strong_augmentation.yml"]
 
 
 class BrightDetector:

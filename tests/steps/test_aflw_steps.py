@@ -14,7 +14,7 @@ import step02_train
 import step03_eval
 from tests.made_up_aflw import write_aflw, write_face_model
 from tests.made_up_threeddfa import KEYPOINTS, write_facekit, write_point_bases
-from tests.steps.conftest import TRAINING
+from tests.steps.conftest import STRONG, TRAINING
 from util.predictor import Predictor
 
 COUNT = 7
@@ -43,7 +43,7 @@ def test_a_run_is_trained_and_scored(where, tmp_path, run_script):
     assert (tmp_path / "cache" / "check.jpg").exists()
     run = [*where, "--checkpoints_dir", tmp_path / "checkpoints"]
     training = [*run, *TRAINING.split(), "--precision", "fp32", "--dataset", "aflw2000", "--model", "direct"]
-    status, text = run_script(step02_train, *training, "--name", "faces", "--mirror", 0)
+    status, text = run_script(step02_train, *training, "--name", "faces", *STRONG, "--mirror", 0)
     assert status == 0, text
     status, text = run_script(step02_train, *training, "--name", "mirrored", "--mirror", 0.5)
     assert status == 1

@@ -15,7 +15,7 @@ import step04_make_submission
 import step05_predict
 from data.multiview_dataset import MultiviewDataset
 from data.wcpa import WcpaRoot
-from tests.steps.conftest import BrightDetector
+from tests.steps.conftest import STRONG, BrightDetector
 from util.evaluation import predict_chosen
 
 TINY = "--model multiview --img_size 64 --batch_size 6 --epochs 1 --num_workers 0 --gpu_ids -1 --warmup_steps 0 "
@@ -47,14 +47,14 @@ def place(data_root, tmp_path, run_script):
     """A data root of sets with its cache, images packed; the options that say where everything is."""
     add_views(data_root)
     data = ["--data_root", data_root, "--cache_dir", tmp_path / "cache", "--num_workers", 0]
-    status, text = run_script(step01_preparation, *data, "--pack", "lossless")
+    status, text = run_script(step01_preparation, *data, "--pack", "lossless", "--pack_margin", 1)
     assert status == 0, text
     return [*data, "--checkpoints_dir", tmp_path / "checkpoints", "--name", "tiny", "--gpu_ids", -1]
 
 
 def test_multiview_is_trained_scored_and_submitted(place, data_root, tmp_path, run_script, monkeypatch):
     look = [*place, "--output_dir", tmp_path / "output", "--batch_size", 4, "--epoch", "latest"]
-    status, text = run_script(step02_train, *place, *TINY.split(), "--data", "packed")
+    status, text = run_script(step02_train, *place, *STRONG, *TINY.split(), "--data", "packed")
     assert status == 0, text
     root = WcpaRoot(data_root)
     samples = root.samples("train")

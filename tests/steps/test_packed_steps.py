@@ -12,7 +12,8 @@ import step04_make_submission
 from data.wcpa import WcpaRoot
 from tests.steps.test_steps import TINY, stop_after_six
 
-AUGMENTED = [*TINY, "--box_jitter", 0.1, "--mirror", 0.5, "--light", 0.5]
+AUGMENTED = [*TINY, "--box_jitter", 0.1, "--mirror", 0.5, "--light", 0.5, "--rotation", 20, "--box_scale", 0.1]
+AUGMENTED += [word for name in ("color", "blur", "noise", "jpeg", "cut_out", "shuffle") for word in (f"--{name}", 0.5)]
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def prepare(data_root, tmp_path, run_script):
 
 
 def test_packed_images_train_the_same_weights_and_replace_the_files(prepare, tmp_path, run_script):
-    where, text = prepare("--pack")
+    where, text = prepare("--pack", "--pack_margin", 1)
     assert "packed train: " in text
     assert "kB an image" in text
     checkpoints = [*where, "--checkpoints_dir", tmp_path / "checkpoints"]
@@ -55,6 +56,17 @@ def test_packed_images_train_the_same_weights_and_replace_the_files(prepare, tmp
     assert status == 0, text
     status, text = run_script(step04_make_submission, *run)
     assert (status, "_ar.jpg" in text) == (1, True)
+
+
+def test_a_camera_that_looks_aside_does_not_roll_about_the_middle(data_root, prepare, tmp_path, run_script):
+    path = data_root / "resources" / "projection_matrix.txt"
+    projection = np.loadtxt(path)
+    projection[2, 1] = 0.2
+    np.savetxt(path, projection)
+    where, _ = prepare()
+    run = [*where, "--checkpoints_dir", tmp_path / "checkpoints", "--name", "tiny", *TINY]
+    status, text = run_script(step02_train, *run, "--rotation", 5)
+    assert (status, "--rotation: wanted 0, or a camera of one focal length" in text) == (1, True)
 
 
 def test_reencoded_images_say_how_exact_they_are(prepare, tmp_path, run_script):
@@ -116,7 +128,7 @@ def test_a_folder_that_cannot_be_written_is_one_message(data_root, tmp_path, run
 
 
 def test_streamed_training_goes_on_where_it_was_stopped(prepare, data_root, tmp_path, run_script, monkeypatch):
-    where, text = prepare("--pack", "--shards", 3)
+    where, text = prepare("--pack", "--pack_margin", 1, "--shards", 3)
     assert f"shards: {tmp_path / 'cache' / 'shards'}, 3" in text
     for path in (data_root / "image").rglob("*.jpg"):
         path.unlink()

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from data.synthetic import generate
+from data.synthetic import generate, procedural_world, sweep
 from data.synthetic.generate import generate_data_root
 from data.synthetic.shape import procedural_face
 from util.camera import WCPA_PROJECTION, project, transform
@@ -175,7 +175,7 @@ def test_a_bad_argument_is_named(tmp_path, name, value):
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
 def test_an_interrupted_run_leaves_nothing(tmp_path, monkeypatch, error):
-    real, calls = generate.render, []
+    real, calls = procedural_world.render, []
 
     def stop_at_second(*args, **kwargs):
         calls.append(1)
@@ -183,7 +183,7 @@ def test_an_interrupted_run_leaves_nothing(tmp_path, monkeypatch, error):
             raise error
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(generate, "render", stop_at_second)
+    monkeypatch.setattr(procedural_world, "render", stop_at_second)
     with pytest.raises(error):
         generate_data_root(tmp_path / "root", **SMALL, num_workers=0)
     assert list(tmp_path.iterdir()) == []
@@ -193,8 +193,8 @@ def test_a_face_near_the_border_is_pulled_inside():
     verts = procedural_face().topology.template
     R_t = np.eye(4)
     R_t[3, :3] = [0.3, -0.25, -0.5]
-    points, _ = project(transform(verts, generate.keep_inside(R_t, verts)), WCPA_PROJECTION, 800, 800)
+    points, _ = project(transform(verts, sweep.keep_inside(R_t, verts)), WCPA_PROJECTION, 800, 800)
     assert points.min() > -8  # the shift is that of a point at the mean distance
     assert points.max() < 808
     R_t[3, :3] = [0.0, 0.0, -0.5]
-    np.testing.assert_array_equal(generate.keep_inside(R_t, verts), R_t)
+    np.testing.assert_array_equal(sweep.keep_inside(R_t, verts), R_t)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from data.synthetic import sweep
-from data.synthetic.generate import draw_identity, keep_inside
+from data.synthetic.procedural_world import draw_identity
 from data.synthetic.shape import procedural_face
 from util.camera import transform
 from util.errors import InputError
@@ -20,7 +20,7 @@ def draw_poses(count: int, actions=sweep.ACTIONS, faces=()) -> np.ndarray:
     for index in range(count):
         sequence = sweep.draw_sequence(actions[index % len(actions)], rng)
         R_t = sweep.pose_at(sequence, rng.integers(sweep.SEQUENCE_LENGTH) / sweep.SEQUENCE_LENGTH)
-        six.append(pose_to_6dof(keep_inside(R_t, faces[index % len(faces)]) if faces else R_t))
+        six.append(pose_to_6dof(sweep.keep_inside(R_t, faces[index % len(faces)]) if faces else R_t))
     return np.array(six)
 
 

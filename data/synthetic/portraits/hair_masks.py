@@ -21,14 +21,14 @@ def hair_masks(head: Head) -> dict[str, np.ndarray]:
     points = head.mean[head.landmarks68].astype(np.float64)
     x, y, z = np.abs(skin[:, 0]), skin[:, 1], skin[:, 2]
     ears = _ears(skin, head.normals[head.skin], points)
-    scalp = _scalp(x, y, z, points) * (1 - ears)
+    scalp = smooth_step(behind_hairline(skin, points), -0.004, 0.004) * (1 - ears)
     moustache = _moustache(x, y, z, points)
     upper, lower = _lash_lines(skin, points)
     masks = {
         "scalp": scalp,
         "ears": ears,
         "sideburns": scalp * _sideburns(y, z, points),
-        "brows": _brows(x, y, z, points),
+        "brows": brow_mask(skin, points),
         "upper_lash": upper,
         "lower_lash": lower,
         "lash_line": np.maximum(upper, lower),
@@ -57,8 +57,9 @@ def _ears(skin: np.ndarray, normals: np.ndarray, points: np.ndarray) -> np.ndarr
     return mask
 
 
-def _scalp(x: np.ndarray, y: np.ndarray, z: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Behind a hairline: over the forehead, back at the temples, sideburns before the ears, down to the nape.
+def behind_hairline(skin: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(N,) metres that places (N, 3) lie behind an ordinary hairline: over the forehead, back at the temples, down
+    before the ears and to the nape; points: (68, 3) landmarks.
 
     The line is that seen from the side: how far in front it lies at a height, in shares of the height from the nose's
     base to the brows, which is about that from the brows to the hairline.
@@ -67,8 +68,8 @@ def _scalp(x: np.ndarray, y: np.ndarray, z: np.ndarray, points: np.ndarray) -> n
     third = brow - nose
     heights = brow + third * np.array([-1.90, -1.50, -1.15, -0.95, -0.72, -0.35, 0.05, 0.32, 0.50, 0.62, 0.72])
     line = front + third * np.array([-1.45, -1.20, -0.95, -0.70, -0.08, -0.04, 0.05, 0.22, 0.45, 0.66, 0.86])
-    behind = 1 - smooth_step(z - np.interp(y, heights, line), -0.004, 0.004)
-    return behind * smooth_step(y, heights[0], heights[0] + 0.012)
+    behind = np.interp(skin[:, 1], heights, line) - skin[:, 2]
+    return np.minimum(behind, skin[:, 1] - heights[0] - 0.006)
 
 
 def _sideburns(y: np.ndarray, z: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -78,21 +79,31 @@ def _sideburns(y: np.ndarray, z: np.ndarray, points: np.ndarray) -> np.ndarray:
     )  # fmt: skip
 
 
-def _brows(x: np.ndarray, y: np.ndarray, z: np.ndarray, points: np.ndarray) -> np.ndarray:
+def brow_mask(skin: np.ndarray, points: np.ndarray, thickness: float = 1.0, arch: float = 1.0) -> np.ndarray:
+    """(N,) 0..1, where brows grow at places (N, 3).
+
+    points: (68, 3) landmarks; thickness: of 1, an ordinary brow's; arch: 0 straight .. 1 as the landmarks lie
+    """
     line = 1000 * (points[22:27, :2] - [0.0, BROW_DROP])
-    away = polygon_distance(1000 * np.stack([x, y], axis=1), line, closed=False)
-    inner, outer = line[0, 0], line[-1, 0]
-    half = np.interp(1000 * x, np.linspace(inner, outer, 4), [3.6, 4.6, 3.4, 1.8])
-    return (1 - smooth_step(away / half, 0.55, 1.2)) * smooth_step(z, points[36, 2] - 0.03, points[36, 2] - 0.015)
+    straight = np.interp(line[:, 0], line[[0, -1], 0], line[[0, -1], 1] + [0.0, 2.0])
+    line[:, 1] = straight + arch * (line[:, 1] - straight)
+    across = 1000 * np.abs(skin[:, 0])
+    away = polygon_distance(np.stack([across, 1000 * skin[:, 1]], axis=1), line, closed=False)
+    half = thickness * np.interp(across, np.linspace(line[0, 0], line[-1, 0], 4), [3.6, 4.6, 3.4, 1.8])
+    front = smooth_step(skin[:, 2], points[36, 2] - 0.03, points[36, 2] - 0.015)
+    return (1 - smooth_step(away / half, 0.55, 1.2)) * front
 
 
 def _lash_lines(skin: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The upper and the lower rim of the lids: near smooth curves through the six landmarks of each eye."""
     upper, lower = np.zeros(len(skin)), np.zeros(len(skin))
-    for start in (36, 42):
+    # where along its six landmarks the lashes of each eye's lids begin and end; the one goes round from its outer
+    # corner, the other from its inner one
+    lids = ((36, (0.25, 2.9), (3.3, 5.8)), (42, (0.1, 2.75), (3.2, 5.7)))
+    for start, above, below in lids:
         corners = points[[*range(start, start + 6), start]]
         curve = CubicSpline(np.arange(7), corners, bc_type="periodic")
-        for mask, ends in ((upper, (0.25, 2.9)), (lower, (3.3, 5.8))):
+        for mask, ends in ((upper, above), (lower, below)):
             away, _ = cKDTree(curve(np.linspace(*ends, 60))).query(skin)
             np.maximum(mask, 1 - smooth_step(away, 0.0006, 0.0016), out=mask)
     return upper, lower
@@ -110,9 +121,10 @@ def _moustache(x: np.ndarray, y: np.ndarray, z: np.ndarray, points: np.ndarray) 
 
 def _beard(x: np.ndarray, y: np.ndarray, z: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Below a line from the sideburns over the cheeks to the lower lip, above one along the upper neck."""
-    corner, lip, chin, jaw, cheek = points[54], points[57, 1], points[8], points[[16, 15, 14]], points[13]
-    across = [0.0, 0.6 * corner[0], corner[0], (corner[0] + cheek[0]) / 2, *(0.985 * jaw[::-1, 0])]
-    top = [lip - 0.007, lip - 0.006, corner[1] - 0.004, corner[1] + 0.002, jaw[2, 1] - 0.008, jaw[1, 1], jaw[1, 1] + 0.014]
+    corner, lip, chin, cheek, jaw = points[54], points[57, 1], points[8], points[13], points[14:17]
+    across = [0.0, 0.6 * corner[0], corner[0], (corner[0] + cheek[0]) / 2, *(0.985 * jaw[:, 0])]
+    by_lip, by_corner = [lip - 0.007, lip - 0.006], [corner[1] - 0.004, corner[1] + 0.002]
+    top = [*by_lip, *by_corner, jaw[0, 1] - 0.008, jaw[1, 1], jaw[1, 1] + 0.014]
     below = smooth_step(np.interp(x, across, top) - y, -0.003, 0.005)
-    bottom = np.interp(z, [points[15, 2] - 0.02, chin[2]], [points[12, 1] - 0.004, chin[1] - 0.035])
-    return below * smooth_step(z, jaw[0, 2] - 0.026, jaw[0, 2] - 0.014) * smooth_step(y - bottom, -0.006, 0.010)
+    bottom = np.interp(z, [jaw[1, 2] - 0.02, chin[2]], [points[12, 1] - 0.004, chin[1] - 0.035])
+    return below * smooth_step(z, jaw[2, 2] - 0.026, jaw[2, 2] - 0.014) * smooth_step(y - bottom, -0.006, 0.010)

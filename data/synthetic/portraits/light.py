@@ -14,6 +14,7 @@ from data.synthetic.noise import random_colour
 
 LUMINANCE = np.float32([0.2126, 0.7152, 0.0722])
 MIDDLE_ALBEDO = 0.3  # of a face: cameras are set so that such a one comes out as Lights.level
+BRIGHTEST_FACE = 0.65  # linear light, in the mean: beyond this, no more of a face would be left than a white sheet
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def exposure(rng: np.random.Generator, lights: Lights, irradiance: float, albedo
         level *= rng.uniform(0.25, 0.6)
     elif miss > 0.94:
         level *= rng.uniform(1.5, 2.5)
-    return float(level / max(irradiance * albedo, 1e-6))
+    return float(min(level, BRIGHTEST_FACE) / max(irradiance * albedo, 1e-6))
 
 
 def _lamp(rng: np.random.Generator, azimuth: float, elevation: float, colour: np.ndarray, softness: float) -> Lamp:

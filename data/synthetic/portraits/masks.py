@@ -120,11 +120,11 @@ def _nose_masks(points: np.ndarray, marks: np.ndarray) -> dict[str, np.ndarray]:
     half = wings * (1.45 - 0.75 * np.clip(up, 0.0, 1.0))
     bridge = (1.0 - smooth_step(side, 0.7 * half, 1.15 * half)) * smooth_step(up, -0.06, 0.08)
     bridge *= (1.0 - smooth_step(up, 0.7, 1.05)) * smooth_step(points[:, 2], below[2] - 22.0, below[2] - 12.0)
-    hole = 0.5 * (marks[32] + marks[33]) + [-0.12 * wings, 0.55 * wings, -0.15 * wings]
+    hole = below + wings * np.array([-0.56, 0.96, -0.62])  # the middle of the cavity behind a nostril
     mirrored = np.stack([-side, points[:, 1], points[:, 2]], axis=1)
-    shape = np.linalg.norm((mirrored - hole) / [0.9, 1.0, 1.3], axis=1)
+    cavity = np.linalg.norm((mirrored - hole) / (wings * np.array([0.45, 0.72, 0.85])), axis=1)
     return {
         "nose": bridge,
         "nose_tip": _ball(points, marks[30], 0.3 * wings, 1.7 * wings),
-        "nostrils": 1.0 - smooth_step(shape, 0.28 * wings, 0.5 * wings),
+        "nostrils": 1.0 - smooth_step(cavity, 0.85, 1.2),
     }

@@ -5,7 +5,7 @@ import numpy as np
 from data.synthetic.geometry import smooth_step
 from data.synthetic.noise import to_linear
 from data.synthetic.portraits.head import Head
-from data.synthetic.portraits.texels import DETAIL_MEAN, detail_texels, periodic_noise, shift
+from data.synthetic.portraits.texels import DETAIL_MEAN, detail_texels, periodic_noise, piece
 from data.synthetic.portraits.traits import Traits
 
 MOUTH_SIZE = 256
@@ -50,5 +50,5 @@ class MouthPainter:
         return self._paint(rng, GUM_GRAIN)
 
     def _paint(self, rng: np.random.Generator, strength: float) -> np.ndarray:
-        grain = np.float32(strength) * shift(rng, self._grain)
+        grain = np.float32(strength) * piece(rng, self._grain)
         return detail_texels(np.repeat(grain[..., None], 3, axis=2))

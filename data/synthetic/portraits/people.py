@@ -8,10 +8,11 @@ import numpy as np
 
 from data.synthetic import hair
 from data.synthetic.geometry import smooth_step
-from data.synthetic.portraits.hair_laying import make_bed
-from data.synthetic.portraits.hairdos import Hairdo, grow
 from data.synthetic.portraits.fitting import make_fitting
-from data.synthetic.portraits.head import FACE, TEETH, EYES, Head
+from data.synthetic.portraits.hair_laying import make_bed
+from data.synthetic.portraits.hair_ribbons import move_strands
+from data.synthetic.portraits.hairdos import Hairdo, grow
+from data.synthetic.portraits.head import EYES, FACE, TEETH, Head
 from data.synthetic.portraits.light import LUMINANCE
 from data.synthetic.portraits.looks import Look, Looks
 from data.synthetic.portraits.outfit import Outfit, make_outfit, pyramid
@@ -67,8 +68,8 @@ class Studio:
     def __init__(self, head: Head):
         self.head = head
         self.looks = Looks(head)
-        self.fitting = make_fitting(head)
         self.bed = make_bed(head)
+        self.fit = make_fitting(head)
         self.transfer = head_transfer(head)
         self.casters = coarse_triangles(head)
         self.neck_weight = neck_weight(head)
@@ -93,12 +94,21 @@ class Studio:
         years = YEARS[0] + (YEARS[1] - YEARS[0]) * traits.age
         hairdo = grow(rng, self.bed, traits.hair, traits.melanin, traits.masculine, years)
         skin = look.albedo[self.face_vertices].mean(axis=0) * DETAIL_MEAN
-        worn = draw_wear(rng, self.fitting, skin, traits.masculine, traits.age)
-        if hairdo.scalp is not None:
-            hairdo = replace(hairdo, scalp=worn.press(hairdo.scalp))
-        look = self.looks.cover_scalp(look, hairdo.cover, hairdo.colour)
+        worn = draw_wear(rng, self.fit, skin, traits.masculine, traits.age)
+        scalp = None if hairdo.scalp is None else worn.press(hairdo.scalp)
+        hairdo = replace(hairdo, scalp=scalp, others=tuple(worn.trim(strands) for strands in hairdo.others))
+        look = self.paint_below(look, hairdo)
         levels = [pyramid(look.textures[surface]) for surface in sorted(look.textures)]
         return Character(look, levels, hairdo, make_outfit(worn.pieces, self.head), float(skin @ LUMINANCE))
+
+    def paint_below(self, look: Look, hairdo: Hairdo) -> Look:
+        """The look with the skin below hair in its colour, so that strands may be few."""
+        on_skin = np.flatnonzero(self.head.source < self.head.skin.stop)
+        colour, share = np.split(hairdo.paint[self.head.source[on_skin]], [3], axis=1)
+        albedo, gloss = look.albedo.copy(), look.gloss.copy()
+        albedo[on_skin] += share * (colour / DETAIL_MEAN - albedo[on_skin])
+        gloss[on_skin] *= 1.0 - np.float32(0.7) * share[:, 0]
+        return replace(look, albedo=albedo, gloss=gloss)
 
     def draw_identity(self, rng: np.random.Generator) -> np.ndarray:
         """(I,) float32 weights of a random head: the model's whole spread, and asymmetries."""
@@ -109,7 +119,7 @@ class Studio:
         neutral = self.head.neutral(identity)
         scalp = character.hairdo.scalp
         if scalp is not None:
-            moved = hair.move_strands(scalp, self.head.skin_triangles, self.head.mean, neutral)
+            moved = move_strands(scalp, self.head.skin_triangles, self.head.mean, neutral)
             scalp = replace(scalp, points=moved)
         return Person(self, character, neutral, character.outfit.fitted(neutral - self.head.mean), scalp)
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from data.synthetic import hair
+from data.synthetic.portraits.hair_ribbons import move_strands, ribbons
 from data.synthetic.portraits.hairdos import thin
 from data.synthetic.portraits.head import EYES, GUMS, TEETH
 from data.synthetic.portraits.light import LUMINANCE, Lights, exposure
@@ -110,32 +111,36 @@ def draw_portrait(
     points = blend_poses(person.worn, R_t, shoulders, outfit.on_body[:, None].astype(np.float32))
     worn = Mesh(points, get_normal(points, outfit.triangles), outfit.triangles)
     strands = strands_of(person, vertices, sharpness)
-    ribbons = [place_strands(group, R_t, shoulders) for group in strands]
+    placed = [place_strands(group, R_t, shoulders) for group in strands]
 
-    casters = join([skin._replace(triangles=person.studio.casters), worn, *ribbons[:1]])
+    casters = join([skin._replace(triangles=person.studio.casters), worn, *placed[:1]])
     centre = R_t[3, :3].astype(np.float32)
     ambient = irradiance(lights, person.studio.transfer, R_t[:3, :3], mouth_opening(head, vertices))
     shadows = [Shadow(lamp, casters.points, casters.triangles, centre, SHADOW_REACH) for lamp in lights.lamps]
     lit = [shadow.lit(skin.points) for shadow in shadows]
     factor = exposure(rng, lights, *face_brightness(person, skin, lights, ambient, lit))
     lights, ambient = lights.scale(factor), ambient * np.float32(factor)
-    parts = [light_head(person, skin, lights, ambient, lit, sharpness), light_worn(person, worn, lights, shadows)]
+    parts = [
+        light_head(person, skin, lights, ambient, lit, sharpness),
+        light_worn(person, worn, lights, shadows, sharpness),
+    ]
     parts += [
         light_strands(group, mesh, head.skin_triangles, lights, ambient, shadows)
-        for group, mesh in zip(strands, ribbons, strict=True)
+        for group, mesh in zip(strands, placed, strict=True)
     ]
     return draw_parts(parts, frame, behind)
 
 
 def strands_of(person: Person, vertices: np.ndarray, sharpness: float) -> list[hair.Strands]:
-    """The scalp's hair, if any, first, then brows, lashes and beard, moved with the skin (V, 3), canonical metres; fewer
-    and wider strands where a metre has few pixels."""
+    """The scalp's hair, if any, first, then brows, lashes and beard, moved with the skin (V, 3), canonical metres.
+
+    There are fewer and wider strands where a metre has few pixels."""
     share = float(np.clip(sharpness / FINE_HAIR, LEAST_HAIR, 1.0))
     triangles, mean = person.studio.head.skin_triangles, person.studio.head.mean
     groups = [person.scalp, *person.character.hairdo.others]
     thinned = [thin(group, share) if share < 1.0 else group for group in groups if group is not None]
     return [
-        replace(group, points=hair.move_strands(group, triangles, mean, vertices)) if group.turns else group
+        replace(group, points=move_strands(group, triangles, mean, vertices)) if group.turns else group
         for group in thinned
     ]
 
@@ -145,7 +150,7 @@ def place_strands(strands: hair.Strands, R_t: np.ndarray, shoulders: np.ndarray)
     points, share = strands.points, 0.0
     if not strands.turns:
         share = np.clip((HAIR_ON_SHOULDERS[0] - points[..., 1:2]) / np.float32(HAIR_ON_SHOULDERS[1]), 0.0, 1.0)
-    vertices, tangents = hair.ribbons(blend_poses(points, R_t, shoulders, share), strands.widths)
+    vertices, tangents = ribbons(blend_poses(points, R_t, shoulders, share), strands.widths)
     return Mesh(vertices, tangents, hair.ribbon_triangles(*points.shape[:2]))
 
 
@@ -183,11 +188,12 @@ def light_head(
         lights, points[wet], skin.normals[source[wet]], look.albedo[wet], look.gloss[wet], ambient[source[wet]],
         [open_sky[wet] for open_sky in seen], wrap=False, lobes=WET_LOBES,
     )[1]  # fmt: skip
-    textures = [level_for(levels, SPANS.get(index, SKIN_SPAN), sharpness) for index, levels in enumerate(person.character.levels)]
+    levels = enumerate(person.character.levels)
+    textures = [level_for(level, SPANS.get(surface, SKIN_SPAN), sharpness) for surface, level in levels]
     return Lit(points, light, shine, head.uv, head.drawn_triangles, head.surface, textures)
 
 
-def light_worn(person: Person, worn: Mesh, lights: Lights, shadows: list[Shadow]) -> Lit:
+def light_worn(person: Person, worn: Mesh, lights: Lights, shadows: list[Shadow], sharpness: float) -> Lit:
     """The outfit's vertices: both of its sides are seen, so that normals are turned to the camera."""
     outfit = person.character.outfit
     away = (worn.normals * worn.points).sum(axis=1, keepdims=True) > 0
@@ -197,7 +203,6 @@ def light_worn(person: Person, worn: Mesh, lights: Lights, shadows: list[Shadow]
     light, shine = light_surface(
         lights, worn.points, normals, outfit.albedo, outfit.gloss, sky, lit, wrap=False, lobes=CLOTH_LOBES
     )
-    sharpness = 1.0
     textures = [level_for(levels, PIECE_SPAN, sharpness) for levels in outfit.textures]
     return Lit(worn.points, light, shine, outfit.uv, worn.triangles, outfit.surface, textures)
 
@@ -218,7 +223,8 @@ def light_strands(
     tips = strands.tips - strands.colours
     albedo = np.repeat(strands.colours, steps, axis=0) + along[:, None] * np.repeat(tips, steps, axis=0)
     lit = [shadow.lit(points, bias=0.006) for shadow in shadows]
-    light, shine = (np.repeat(one, 2, axis=0) for one in light_hair(lights, points, tangents, albedo, around, lit, along))
+    lit_points = light_hair(lights, points, tangents, albedo, around, lit, along)
+    light, shine = (np.repeat(values, 2, axis=0) for values in lit_points)
     surface = np.zeros(len(mesh.triangles), np.uint8)
     return Lit(mesh.points, light, shine, np.zeros((len(light), 2), np.float32), mesh.triangles, surface, [WHITE])
 

@@ -46,14 +46,16 @@ def head_transfer(head: Head) -> Transfer:
     opened = head.express(head.mean, {JAW: JAW_OPEN})
     everywhere = np.arange(len(head.mean))
     return Transfer(
-        np.asfortranarray(_transfer(head.mean, head.triangles, everywhere)),
+        np.asfortranarray(mesh_transfer(head.mean, head.triangles, everywhere)),
         mouth,
-        np.asfortranarray(_transfer(opened, head.triangles, mouth)),
+        np.asfortranarray(mesh_transfer(opened, head.triangles, mouth)),
     )
 
 
-def _transfer(vertices: np.ndarray, triangles: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """(C, 9) float32 of the chosen vertices: what a vertex of this normal gets from everywhere, less what is hidden.
+def mesh_transfer(vertices: np.ndarray, triangles: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """(C, 9) float32 of the chosen of vertices (V, 3) with triangles (T, 3): what a vertex of this normal gets from
+    everywhere, less what the mesh hides from it. As in lighting.light_transfer, the mesh is about as large as a head
+    and lies where a head does.
 
     The hidden part is summed over directions; the whole is exact, so that open skin shows no trace of them.
     """

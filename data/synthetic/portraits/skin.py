@@ -33,7 +33,7 @@ class SkinPainter:
         wide, other_wide = self._field(rng, PATCH), self._field(rng, PATCH)
         fine, other_fine = self._field(rng, BLOTCH), self._field(rng, BLOTCH)
         rings, flush = np.float32(traits.rings) * masks["rings"] * even, np.float32(traits.flush * even)
-        melanin = np.float32(traits.melanin) * (1.0 + even * (0.09 * wide + 0.05 * fine) + 0.25 * rings)
+        melanin = np.float32(traits.melanin) * (1.0 + even * (0.07 * wide + 0.04 * fine) + 0.25 * rings)
         burnt = 0.5 * masks["forehead"] + 0.6 * masks["nose"] + 0.5 * masks["cheeks"] + 0.2 * masks["front"]
         melanin += np.float32(0.05 + 0.2 * traits.tan * min(traits.melanin, 0.5)) * burnt
         melanin += 0.10 * rings + 0.05 * masks["eyelids"] * np.float32(traits.rings)
@@ -41,11 +41,12 @@ class SkinPainter:
         reddish = 0.55 * masks["cheeks"] + 0.7 * masks["nose_tip"] + 0.5 * masks["ears"] + 0.2 * masks["chin"]
         reddish += np.clip(0.5 * other_wide, 0.0, 1.0) * (0.4 * masks["cheeks"] + 0.2 * masks["neck"])
         blood = np.float32(traits.haemoglobin) * (1.0 + even * np.float32(traits.blotches) * (0.13 * other_fine))
-        blood += flush * 0.6 * reddish + 0.15 * rings + 0.25 * masks["nostrils"]
+        blood += flush * 0.45 * reddish + 0.15 * rings + 0.25 * masks["nostrils"]
         blood += np.float32(traits.lips) * masks["lips"] + 0.2 * masks["mouth_line"]
         wet = np.maximum(0.7 * masks["lid_rim"], masks["inner_mouth"])
         melanin *= 1.0 - 0.6 * wet
-        blood += 0.45 * wet + 0.5 * masks["inner_mouth"]
+        melanin += 1.5 * masks["nostrils"]  # what little light comes out of them
+        blood += 0.35 * wet + 0.4 * masks["inner_mouth"]
         self._mark(traits, fine, wide, melanin, blood)
         albedo = pigment_colour(np.maximum(melanin, 0.02), np.maximum(blood, 0.0), traits.carotene)
         self._shade_stubble(traits, albedo)
@@ -60,9 +61,7 @@ class SkinPainter:
         weights = rng.standard_normal(WAVES).astype(np.float32) / np.float32(np.sqrt(0.5 * WAVES))
         return weighted_sum(np.zeros(fixed.shape[1], np.float32), weights, fixed)
 
-    def _mark(
-        self, traits: Traits, fine: np.ndarray, wide: np.ndarray, melanin: np.ndarray, blood: np.ndarray
-    ) -> None:
+    def _mark(self, traits: Traits, fine: np.ndarray, wide: np.ndarray, melanin: np.ndarray, blood: np.ndarray) -> None:
         """Vitiligo and birthmarks, seldom; in place."""
         if traits.vitiligo:
             bare = np.clip(5.0 * (0.6 * fine + 0.8 * wide - 1.6 + traits.vitiligo), 0.0, 1.0)
@@ -76,7 +75,7 @@ class SkinPainter:
         """The shadow of a shaven beard, bluish grey; in place."""
         where = np.maximum(self._masks["beard"], self._masks["moustache"])
         share = (np.float32(0.5 * traits.stubble) * where)[:, None]
-        roots = np.minimum(0.55 * albedo * np.float32([0.85, 1.0, 1.1]), 0.5 * traits.hair + 0.3 * albedo)
+        roots = np.minimum(0.55 * albedo * np.float32([0.85, 1.0, 1.1]), 0.5 * traits.roots + 0.3 * albedo)
         albedo += share * (roots - albedo)
 
     def _make_up(self, make_up: MakeUp, albedo: np.ndarray) -> None:
@@ -85,11 +84,12 @@ class SkinPainter:
             (make_up.blush, make_up.cheeks, masks["cheeks"]),
             (make_up.shadow, make_up.lids, masks["eyelids"]),
             (make_up.lipstick, make_up.lips, masks["lips"] * (1.0 - masks["inner_mouth"])),
+            (black, 0.7, masks["upper_lash"]),  # the roots of the lashes
             (black, make_up.liner, masks["lid_line"] * (1.0 - masks["lid_rim"])),
         ):
             if strength:
                 share = (np.float32(strength) * mask)[:, None]
-                tone = np.minimum(1.0, 0.35 + albedo.mean(axis=1, keepdims=True) / 0.3)  # dark skin shows through
+                tone = np.minimum(1.0, 0.1 + albedo[:, :1] / 0.4)  # dark skin shows through
                 albedo += share * (colour * tone - albedo)
 
     def _whole(self, albedo: np.ndarray, gloss: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

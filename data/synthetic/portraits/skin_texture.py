@@ -9,7 +9,7 @@ import numpy as np
 
 from data.synthetic.appearance import HAEMOGLOBIN, MELANIN, bake, pigment_colour
 from data.synthetic.portraits.head import FACE, Head
-from data.synthetic.portraits.texels import detail_texels, periodic_noise, shift
+from data.synthetic.portraits.texels import detail_texels, periodic_noise, piece
 from data.synthetic.portraits.traits import Traits
 from data.synthetic.portraits.wrinkles import draw_wrinkles
 
@@ -19,7 +19,7 @@ NOISES = {  # reach down and across, texels of the face
     "pores": (0.7, 0.7),
     "mottle": (3.0, 3.0),
     "patches": (11.0, 11.0),
-    "spots": (1.5, 1.5),
+    "spots": (1.6, 1.6),
     "hairs": (0.6, 3.0),
     "roots": (0.5, 0.5),
     "lines": (5.0, 0.8),
@@ -50,24 +50,24 @@ class SkinTexturePainter:
         """(FACE_SIZE, FACE_SIZE, 4) uint8."""
         even = np.float32(1.0 - 0.7 * traits.make_up.foundation)
         mottle, pores = self._noise(rng, "mottle"), self._noise(rng, "pores")
-        melanin = np.float32((0.03 + 0.05 * traits.melanin) * even) * mottle
-        blood = np.float32(0.07 * traits.blotches * even) * self._noise(rng, "patches")
-        blood += np.float32(0.04 * even) * self._noise(rng, "mottle")
+        melanin = np.float32((0.02 + 0.018 * traits.melanin) * even) * mottle
+        blood = np.float32(0.05 * traits.blotches * even) * self._noise(rng, "patches")
+        blood += np.float32(0.025 * even) * self._noise(rng, "mottle")
         if traits.freckles:
-            spots = np.clip(self._noise(rng, "spots") - np.float32(rng.uniform(0.6, 1.4)), 0.0, 0.8)
-            melanin += np.float32(0.9 * traits.freckles * even) * spots * self._freckle_map
+            spots = np.clip(self._noise(rng, "spots") - np.float32(rng.uniform(1.2, 2.1)), 0.0, 0.6)
+            melanin += np.float32(traits.freckles * even) * spots * self._freckle_map
         self._paint_spots(rng, traits, melanin, blood)
         light = np.float32(-0.035 * traits.pores) * pores * self._pore_map
         light += np.float32(0.10) * np.minimum(self._noise(rng, "lines"), 0.5) * self._maps["lips"]
         wrinkles = draw_wrinkles(rng, self._marks, FACE_SIZE, traits.wrinkles)
         light -= wrinkles
         blood += 0.3 * wrinkles
-        logarithm = np.empty((FACE_SIZE, FACE_SIZE, 3), np.float32)
-        for channel in range(3):
-            np.multiply(melanin, -MELANIN[channel], out=logarithm[..., channel])
-            logarithm[..., channel] += light - HAEMOGLOBIN[channel] * blood
-        self._paint_roots(rng, traits, logarithm)
-        return detail_texels(logarithm)
+        share, roots = self._roots(rng, traits)
+        planes = [
+            light - MELANIN[channel] * melanin - HAEMOGLOBIN[channel] * blood + roots[channel] * share
+            for channel in range(3)
+        ]
+        return detail_texels(cv2.merge(planes))
 
     def paint_scalp(self, rng: np.random.Generator, traits: Traits) -> np.ndarray:
         """(SCALP_SIZE, SCALP_SIZE, 4) uint8: grain that passes for skin, and for the roots of hair when it is dark."""
@@ -77,7 +77,7 @@ class SkinTexturePainter:
         return detail_texels(np.repeat(grain[..., None], 3, axis=2))
 
     def _noise(self, rng: np.random.Generator, name: str) -> np.ndarray:
-        return shift(rng, self._noises[name])
+        return piece(rng, self._noises[name])
 
     def _paint_spots(self, rng: np.random.Generator, traits: Traits, melanin: np.ndarray, blood: np.ndarray) -> None:
         """Moles, age spots, pimples and a scar, in place."""
@@ -96,17 +96,17 @@ class SkinTexturePainter:
             melanin -= np.float32(min(0.4, traits.melanin)) * scar
             blood += np.float32(rng.uniform(-0.3, 0.8)) * scar
 
-    def _paint_roots(self, rng: np.random.Generator, traits: Traits, logarithm: np.ndarray) -> None:
-        """Stubble, and the brows' own colour where hairs are dense, in place."""
+    def _roots(self, rng: np.random.Generator, traits: Traits) -> tuple[np.ndarray, np.ndarray]:
+        """Stubble and the brows' roots: their share of each texel, and the logarithm (3,) of what they do to skin."""
         skin = pigment_colour(np.float32(traits.melanin), np.float32(traits.haemoglobin), traits.carotene)
-        darker = np.clip(np.log((traits.hair + 0.01) / skin), -3.0, 0.2).astype(np.float32)
-        share = np.float32(0.9 * traits.brows) * self._maps["brows"]
+        darker = np.log((0.55 * traits.roots + 0.003) / skin)
+        darker = np.clip(darker - max(0.0, float(darker.mean())), -3.0, 0.3).astype(np.float32)
+        share = np.float32(0.8 * traits.brows) * self._maps["brows"]
         share *= np.clip(1.0 + 0.35 * self._noise(rng, "hairs"), 0.2, 1.5)
         if traits.stubble:
             grain = np.clip(0.4 + 0.6 * self._noise(rng, "roots"), 0.0, 1.2)
             share += np.float32(0.45 * traits.stubble) * grain * self._beard_map
-        for channel in range(3):
-            logarithm[..., channel] += darker[channel] * share
+        return share, darker
 
 
 def _dab(rng: np.random.Generator, pigment: np.ndarray, radius: float, strength: float) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from data.synthetic.lighting import remap_points
 from data.synthetic.portraits.head import Head
 from Sim3DR import interpolate, rasterize_buffers
 
@@ -32,8 +33,7 @@ class Star:
     def radius(self, direction: np.ndarray) -> np.ndarray:
         """(...) float32 metres from the centre to the surface along unit directions (..., 3)."""
         column, row = chart(direction.reshape(-1, 3)).T
-        found = cv2.remap(self.distance, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        return found.reshape(direction.shape[:-1])
+        return remap_points(self.distance, column, row).reshape(direction.shape[:-1])
 
     def depth(self, points: np.ndarray) -> np.ndarray:
         """(...) float32 metres that points (..., 3) lie within the surface; negative outside."""

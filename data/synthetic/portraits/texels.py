@@ -1,5 +1,6 @@
 """Noise that repeats, and texels from numbers: what painting textures fast is made of."""
 
+import cv2
 import numpy as np
 
 from data.synthetic.noise import to_srgb
@@ -12,7 +13,7 @@ _DETAIL = (to_srgb(DETAIL_MEAN * np.exp(np.linspace(LOWEST, HIGHEST, STEPS))) * 
 
 
 def periodic_noise(rng: np.random.Generator, size: int, reach: float, across: float | None = None) -> np.ndarray:
-    """(size, size) float32 Gaussian noise of mean 0 and deviation 1 that repeats without a seam.
+    """(2 size, 2 size) float32 Gaussian noise of mean 0 and deviation 1: four times the same, without a seam.
 
     reach: texels, standard deviation of the blur that made it; across: that along the columns, where it differs
     """
@@ -21,13 +22,14 @@ def periodic_noise(rng: np.random.Generator, size: int, reach: float, across: fl
     down = np.exp(-2 * (np.pi * reach * frequency) ** 2)
     right = np.exp(-2 * (np.pi * (across or reach) * frequency) ** 2)
     noise = np.fft.ifft2(white * down[:, None] * right[None]).real
-    return ((noise - noise.mean()) / noise.std()).astype(np.float32)
+    return np.tile(((noise - noise.mean()) / noise.std()).astype(np.float32), (2, 2))
 
 
-def shift(rng: np.random.Generator, tile: np.ndarray) -> np.ndarray:
-    """The repeating tile from a random place on."""
-    down, right = (int(value) for value in rng.integers(0, tile.shape[0], 2))
-    return np.roll(tile, (down, right), axis=(0, 1))
+def piece(rng: np.random.Generator, noise: np.ndarray) -> np.ndarray:
+    """(size, size): noise of `periodic_noise` from a random place on; a view."""
+    size = noise.shape[0] // 2
+    down, right = (int(value) for value in rng.integers(0, size, 2))
+    return noise[down : down + size, right : right + size]
 
 
 def to_texels(linear: np.ndarray) -> np.ndarray:
@@ -41,6 +43,4 @@ def detail_texels(logarithm: np.ndarray) -> np.ndarray:
 
 
 def _look_up(table: np.ndarray, place: np.ndarray) -> np.ndarray:
-    texels = np.full((*place.shape[:2], 4), 255, np.uint8)
-    texels[..., :3] = table.take(place.astype(np.int32), mode="clip")
-    return texels
+    return cv2.cvtColor(table.take(place.astype(np.intp), mode="clip"), cv2.COLOR_RGB2RGBA)

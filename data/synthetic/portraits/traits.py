@@ -43,9 +43,11 @@ class Traits:
 
     age: 0 young .. 1 old; masculine: sways hair and beard
     melanin, haemoglobin, carotene: amounts of pigment (see data.synthetic.appearance)
-    hair: (3,) linear; iris: a key of IRIS_COLOURS; iris_radius, pupil_radius: metres; sclera: 0..1, red and yellow
-    blotches, flush, tan, rings, lips, freckles, moles, wrinkles, pores, oil, stubble, brows: strengths, mostly 0..1;
-    brows is how dense hair is in the skin's texture, under the strands or without any; vitiligo, birthmark: seldom not 0
+    hair, roots: (3,) linear, the hair's colour and its natural one, which brows, lashes and beard have when it is dyed
+    iris: a key of IRIS_COLOURS; iris_radius, pupil_radius: metres; sclera: 0..1, red and yellow
+    blotches, flush, tan, rings, lips, freckles, moles, wrinkles, pores, oil, stubble: strengths, mostly 0..1
+    brows: how dense hair is in the skin's texture, under the strands or without any
+    vitiligo, birthmark: seldom not 0
     teeth: 0 white .. 1 yellow
     """
 
@@ -55,6 +57,7 @@ class Traits:
     haemoglobin: float
     carotene: float
     hair: np.ndarray
+    roots: np.ndarray
     iris: str
     iris_radius: float
     pupil_radius: float
@@ -83,19 +86,21 @@ def draw_traits(rng: np.random.Generator) -> Traits:
     kind = "fair" if melanin < FAIR else "dark" if melanin > DARK else "middle"
     masculine = bool(rng.random() < 0.5)
     age = float(rng.beta(1.1, 1.6))
+    natural = draw_hair_colour(rng, kind, age)
     return Traits(
         age=age,
         masculine=masculine,
         melanin=melanin,
-        haemoglobin=float(rng.uniform(0.25, 0.85)),
+        haemoglobin=float(rng.uniform(0.18, 0.65)),
         carotene=float(rng.uniform(0.0, 0.75)),
-        hair=draw_hair_colour(rng, kind, age),
+        hair=random_colour(rng, (0.3, 0.9), (0.2, 0.9)) if rng.random() < 0.05 else natural,
+        roots=natural,
         iris=str(rng.choice(list(IRIS_COLOURS), p=IRIS_SHARES[kind])),
         iris_radius=float(rng.uniform(0.0054, 0.0062)),
         pupil_radius=float(rng.uniform(0.0011, 0.0032)),
         sclera=float(rng.beta(1.2, 2.5)),
         blotches=float(rng.uniform(0.2, 1.0)),
-        flush=float(rng.beta(1.2, 2.0)) * (1.6 if kind == "fair" else 1.0),
+        flush=float(rng.beta(1.2, 2.0)) * (1.4 if kind == "fair" else 1.0),
         tan=float(rng.beta(1.0, 2.5)),
         rings=float(np.clip(rng.beta(1.3, 2.2) + 0.3 * age, 0.0, 1.0)),
         lips=float(rng.uniform(0.35, 1.2) * (1.0 - 0.45 * age)),
@@ -114,9 +119,7 @@ def draw_traits(rng: np.random.Generator) -> Traits:
 
 
 def draw_hair_colour(rng: np.random.Generator, kind: str, age: float) -> np.ndarray:
-    """(3,) linear: natural, grey with age, seldom dyed. kind: a key of HAIR_SHARES."""
-    if rng.random() < 0.04:
-        return random_colour(rng, saturation=(0.3, 0.9), value=(0.2, 0.9))
+    """(3,) linear: natural, or grey with age. kind: a key of HAIR_SHARES."""
     name = str(rng.choice(list(HAIR_COLOURS), p=HAIR_SHARES[kind]))
     if rng.random() < 1.4 * age - 0.6:
         name = str(rng.choice(["grey", "white"]))
@@ -132,10 +135,10 @@ def draw_make_up(rng: np.random.Generator) -> MakeUp:
     return MakeUp(
         lipstick=random_colour(rng, (0.3, 1.0), (0.1, 0.8)) if loud else to_linear(lipstick),
         lips=float(rng.uniform(0.3, 0.95) * (rng.random() < 0.8)),
-        shadow=random_colour(rng, (0.2, 0.9), (0.1, 0.8)) if rng.random() < 0.3 else to_linear(shadow),
-        lids=float(rng.uniform(0.2, 0.85) * (rng.random() < 0.6)),
+        shadow=random_colour(rng, (0.2, 0.9), (0.1, 0.8)) if rng.random() < 0.15 else to_linear(shadow),
+        lids=float(rng.uniform(0.15, 0.7) * (rng.random() < 0.6)),
         liner=float(rng.uniform(0.3, 1.0) * (rng.random() < 0.6)),
         blush=to_linear(np.array([rng.uniform(0.7, 0.85), rng.uniform(0.35, 0.5), rng.uniform(0.4, 0.5)])),
-        cheeks=float(rng.uniform(0.1, 0.5) * (rng.random() < 0.5)),
+        cheeks=float(rng.uniform(0.05, 0.35) * (rng.random() < 0.5)),
         foundation=float(rng.uniform(0.2, 0.9)),
     )

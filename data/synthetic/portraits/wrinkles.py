@@ -13,14 +13,24 @@ def draw_wrinkles(rng: np.random.Generator, marks: np.ndarray, size: int, streng
     marks: (68, 2) places of the landmarks in the texture, texels, x right, y down; strength: 0..1. Young faces have the
     folds beside nose and mouth and below the eyes, faintly; the others come with strength.
     """
+    folds = _draw(rng, size, _folds(rng, marks, 0.3 + 0.7 * strength), 4, 3.0)
+    if not strength:
+        return np.float32(STRENGTH) * folds
+    lines = _draw(rng, size, _lines(rng, marks, strength), 2, 1.3)
+    ridges = np.roll(cv2.GaussianBlur(lines, (0, 0), 2.0), -3, axis=0)  # lit from above
+    return np.float32(STRENGTH) * (folds + 1.3 * lines - 0.5 * ridges)
+
+
+def _draw(
+    rng: np.random.Generator, size: int, lines: list[tuple[np.ndarray, float]], width: int, blur: float
+) -> np.ndarray:
+    """(size, size) float32, 0..1: lines (P, 2) with their depths, each as strong as it happens to be."""
     canvas = np.zeros((size, size), np.uint8)
-    for line, depth in _folds(rng, marks, 0.25 + 0.75 * strength) + _lines(rng, marks, strength):
+    for line, depth in lines:
         points = np.round(line * 2**SHIFT).astype(np.int32)
         level = np.clip(255 * depth * rng.uniform(0.4, 1.0), 0, 255)
-        cv2.polylines(canvas, [points], False, level, int(rng.integers(1, 3)), cv2.LINE_AA, SHIFT)
-    soft = cv2.GaussianBlur(canvas, (0, 0), 1.2).astype(np.float32)
-    ridge = np.roll(cv2.GaussianBlur(canvas, (0, 0), 2.5).astype(np.float32), -3, axis=0)  # lit from above
-    return np.float32(STRENGTH / 255) * (1.6 * soft - 0.5 * ridge)
+        cv2.polylines(canvas, [points], False, level, width, cv2.LINE_AA, SHIFT)
+    return cv2.GaussianBlur(canvas, (0, 0), blur).astype(np.float32) / np.float32(255)
 
 
 def _curve(rng: np.random.Generator, points: list[np.ndarray], wave: float, count: int = 14) -> np.ndarray:
@@ -39,7 +49,8 @@ def _folds(rng: np.random.Generator, marks: np.ndarray, depth: float) -> list[tu
         width = abs(marks[corner, 0] - marks[33, 0])
         end = marks[corner] + width * np.array([away * rng.uniform(0.15, 0.4), rng.uniform(-0.4, 0.3)])
         start = marks[wing] + width * np.array([away * 0.12, -0.25])
-        found.append((_curve(rng, [start, np.array([end[0], start[1] + 0.2 * width]), end], 0.5), depth))
+        middle = 0.5 * (start + end) + width * np.array([away * 0.1, 0.0])
+        found.append((_curve(rng, [start, middle, end], 0.5), depth))
         if rng.random() < depth:
             low = 0.75 * marks[corner] + 0.25 * marks[jaw] + width * np.array([0.0, 0.3])
             found.append((_curve(rng, [marks[corner] + [away * 2, 2], 0.5 * (marks[corner] + low), low], 0.5), depth))
@@ -54,21 +65,19 @@ def _folds(rng: np.random.Generator, marks: np.ndarray, depth: float) -> list[tu
 
 def _lines(rng: np.random.Generator, marks: np.ndarray, strength: float) -> list[tuple[np.ndarray, float]]:
     """Across the forehead, between the brows and beside the eyes."""
-    if not strength:
-        return []
     found = []
     brow, left, right = marks[17:27, 1].min(), marks[17, 0], marks[26, 0]
-    gap = 0.16 * brow
+    gap = 0.13 * brow
     for number in range(int(rng.integers(2, 6))):
         height = brow - gap * (number + 1.2 + rng.uniform(-0.3, 0.3))
-        ends = np.sort(rng.uniform(left, right, 2) + [-0.3 * (right - left), 0.3 * (right - left)]).clip(left, right)
-        middle = np.array([ends.mean(), height + rng.uniform(-8.0, 5.0)])
-        found.append((_curve(rng, [np.array([ends[0], height]), middle, np.array([ends[1], height])], 2.5), strength))
+        begin, end = left + (right - left) * np.array([rng.uniform(0.0, 0.3), rng.uniform(0.7, 1.0)])
+        middle = np.array([0.5 * (begin + end), height + rng.uniform(-8.0, 5.0)])
+        found.append((_curve(rng, [np.array([begin, height]), middle, np.array([end, height])], 2.5), strength))
     for side in (21, 22):
         if rng.random() < 0.7:
-            start = 0.75 * marks[side] + 0.25 * marks[27] + [0.0, -12.0]
-            middle = start + [rng.uniform(-3, 3), 10.0]
-            found.append((_curve(rng, [start, middle, start + [rng.uniform(-2, 2), 22.0]], 0.5), 0.8 * strength))
+            start = 0.75 * marks[side] + 0.25 * marks[27] + np.array([0.0, -12.0])
+            middle, end = (start + np.array([rng.uniform(-3, 3), drop]) for drop in (10.0, 22.0))
+            found.append((_curve(rng, [start, middle, end], 0.5), 0.8 * strength))
     for outer, inner in ((36, 39), (45, 42)):
         away = marks[outer] - marks[inner]
         for number in range(int(rng.integers(2, 5))):

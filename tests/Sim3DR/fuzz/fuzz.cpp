@@ -34,6 +34,7 @@ std::string current;  // seed and case, for messages
 struct Outputs {
     Array<int32_t> triangle;
     Array<float> barycentric, depth, interpolated, normals, lit;
+    Array<float> lit_picture;
     Array<uint8_t> colored, textured;  // the memory of pictures of bytes or of floats
 };
 
@@ -78,12 +79,24 @@ void draw_buffers(const Case& mesh, int threads, uint8_t garbage, Outputs& out) 
     if (!done) fail("no memory");
 }
 
+void draw_lit_picture(const Case& mesh, int threads, Outputs& out) {
+    const std::vector<LitTexture> textures = mesh.lit_textures();
+    float linear[256];
+    for (int i = 0; i < 256; ++i) linear[i] = static_cast<float>(i) / 255.0f;
+    const Lit lit = {mesh.lights.begin(), mesh.shines.begin(), mesh.lit_uv.begin(), mesh.surface.begin(),
+                     textures.data(), linear, static_cast<int>(textures.size()), mesh.samples};
+    out.lit_picture = Array<float>(mesh.behind);
+    const Picture picture = {out.lit_picture.begin(), int64_t{12} * mesh.width, mesh.height, mesh.width, 3, true};
+    if (!draw_lit(mesh.shape(), lit, picture, threads)) fail("no memory");
+}
+
 Outputs run(const Case& mesh, int threads, uint8_t garbage) {
     Outputs out;
     draw_buffers(mesh, threads, garbage, out);
     const Opacity opacity = {mesh.opacity, mesh.vertex_opacity.count ? mesh.vertex_opacity.begin() : nullptr};
     const Shape shape = mesh.shape();
     if (mesh.channels > 0) {
+        draw_lit_picture(mesh, threads, out);
         const size_t pixels = static_cast<size_t>(mesh.height) * mesh.width;
         const Buffers buffers = {out.triangle.begin(), out.barycentric.begin(), nullptr, mesh.height, mesh.width};
         out.colored = Array<uint8_t>(mesh.background);
@@ -127,6 +140,7 @@ void compare_all(const Case& mesh, Outputs& got, Outputs& wanted, const std::str
     }
     compare(got.colored, wanted.colored, "colored", how);
     compare(got.textured, wanted.textured, "textured", how);
+    compare(got.lit_picture, wanted.lit_picture, "lit picture", how);
     compare(got.interpolated, wanted.interpolated, "interpolated", how);
     compare(got.normals, wanted.normals, "normals", how);
     compare(got.lit, wanted.lit, "lit", how);

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <limits>
 #include <memory>
+#include <vector>
 
 #include "kernel/kernel.h"
 
@@ -73,7 +74,14 @@ struct Case {
     int texture_height = 0, texture_width = 0;
     bool texture_floats = false;
     Light light = {};
+    // A lit picture of three channels.
+    Array<float> behind, lights, shines, lit_uv;
+    Array<uint8_t> surface, lit_texels[2];
+    int lit_height = 0, lit_width = 0, samples = 1;
 
+    std::vector<LitTexture> lit_textures() const {
+        return {{lit_texels[0].begin(), lit_height, lit_width}, {lit_texels[1].begin(), 1, 1}};
+    }
     Shape shape() const {
         return {vertices.begin(), w.count ? w.begin() : nullptr, triangles.begin(), vertex_count, triangle_count};
     }
@@ -250,6 +258,26 @@ inline void make_light(Random& random, Case& made) {
     if (random.chance(0.5)) fill_colors(random, made.factors, static_cast<size_t>(3) * made.vertex_count);
 }
 
+inline void make_lit(Random& random, Case& made) {
+    made.samples = 1 + random.below(random.chance(0.2) ? 8 : 3);
+    const size_t vertices = made.vertex_count;
+    fill_colors(random, made.behind, static_cast<size_t>(3) * made.height * made.width);
+    fill_colors(random, made.lights, 3 * vertices);
+    fill_colors(random, made.shines, 3 * vertices);
+    fill_colors(random, made.lit_uv, 2 * vertices);
+    made.surface = Array<uint8_t>(made.triangle_count);
+    for (uint8_t& value : made.surface) value = static_cast<uint8_t>(random.below(2));
+    made.lit_height = 1 + random.below(6), made.lit_width = 1 + random.below(6);
+    const bool holes = random.chance(0.5);
+    for (Array<uint8_t>& texels : made.lit_texels) {
+        const bool single = &texels == &made.lit_texels[1];
+        texels = Array<uint8_t>(single ? 4 : size_t{4} * made.lit_height * made.lit_width);
+        for (size_t i = 0; i < texels.count; ++i) {
+            texels.begin()[i] = static_cast<uint8_t>(i % 4 == 3 && !holes ? 255 : random.bits());
+        }
+    }
+}
+
 inline Case make_case(Random& random) {
     Case made;
     choose_sizes(random, made);
@@ -258,6 +286,7 @@ inline Case make_case(Random& random) {
     if (made.batch == 1) {
         make_picture(random, made);
         make_texture(random, made);
+        make_lit(random, made);
     }
     make_light(random, made);
     return made;
