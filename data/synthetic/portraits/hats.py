@@ -44,11 +44,12 @@ def rim(azimuth: np.ndarray, front: float, side: float, back: float) -> np.ndarr
 
 
 def above(skull: Star, edge: np.ndarray) -> Cover:
-    """The space above the plane through the front and the back of a hat's edge, elevations (AROUND,) from the back."""
-    front, back = skull.place(np.array([0.0, PI]), edge[[AROUND // 2, 0]])
-    along = front - back
+    """The space above a hat's edge, elevations (AROUND,) from the back: above the plane that is parallel to the line
+    from its front to its back and goes through its highest place, so that no hair is missing below the hat."""
+    around = skull.place(np.linspace(-PI, PI, AROUND), edge)
+    along = around[AROUND // 2] - around[0]
     normal = np.array([0.0, along[2], -along[1]]) / np.hypot(along[1], along[2])
-    return Cover(normal[None], np.array([max(normal @ front, normal @ back) - 0.003]))
+    return Cover(normal[None], np.array([(around @ normal).max() - 0.003]))
 
 
 def crown(
