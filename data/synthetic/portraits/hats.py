@@ -46,7 +46,7 @@ def rim(azimuth: np.ndarray, front: float, side: float, back: float) -> np.ndarr
 def above(skull: Star, edge: np.ndarray) -> Cover:
     """The space above a hat's edge, elevations (AROUND,) from the back: above the plane that is parallel to the line
     from its front to its back and goes through its highest place, so that no hair is missing below the hat."""
-    around = skull.place(np.linspace(-PI, PI, AROUND), edge)
+    around = skull.place(np.linspace(-PI, PI, AROUND), edge, 0.015)  # about as far out as the cloth
     along = around[AROUND // 2] - around[0]
     normal = np.array([0.0, along[2], -along[1]]) / np.hypot(along[1], along[2])
     return Cover(normal[None], np.array([(around @ normal).max() - 0.003]))
