@@ -126,6 +126,9 @@ def make_datasets(options: argparse.Namespace, root: WcpaRoot, cache: Cache) -> 
     if options.data == "stream":
         digest = cache.image_digests.get("train", "")
         return StreamedDataset(options.stream, train, digest, *look, augmentation, seed), val_set
+    if options.dataset == "synthetic":
+        drawing = {"epoch_samples": options.epoch_samples or len(train), "num_workers": options.num_workers}
+        return dataset_class(root, train, *look, True, augmentation, seed, **drawing), val_set
     images = None if options.data == "files" else cache.packed_images("train", size, augmentation, windows)
     return dataset_class(root, train, *look, True, augmentation, seed, labels["train"], images), val_set
 

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import torch
 
+from data.augment import needed_margin
 from data.synthetic import sweep
 from data.synthetic.generate import limited_threads
 from data.synthetic.portraits.people import Character
@@ -20,7 +21,7 @@ from data.synthetic.recipe import Recipe, read_recipe
 from data.synthetic.worlds import world_of
 from data.wcpa import SampleId, WcpaRoot
 from data.wcpa_dataset import WcpaDataset
-from data.windows import WINDOW_MARGINS, Picture, face_box
+from data.windows import Picture, face_box
 from util.camera import project, transform
 from util.errors import InputError
 from util.mesh import Topology
@@ -130,9 +131,7 @@ class SyntheticDataset(WcpaDataset):
         """What windows and augmentation look at around the face box, in shares of its side; None: at everything."""
         if "whole" in self.windows:
             return None
-        beyond = max((WINDOW_MARGINS.get(name, 0.0) for name in self.windows), default=0.0)
-        jitter = self.augmentation.get("box", 0.0)
-        return 1.5 * jitter + (1 + jitter) * beyond
+        return needed_margin(self.augmentation, self.windows)
 
 
 def wanted_batch(number: int, batch_size: int) -> list[Wanted]:

@@ -232,7 +232,8 @@ def add_dataset_option(parser: argparse._ActionsContainer) -> None:
         "--dataset",
         choices=sorted(DATASETS),
         default="wcpa",
-        help="how the data root is read; aflw2000: a folder of AFLW2000-3D or 300W-LP",
+        help="how the data root is read; aflw2000: a folder of AFLW2000-3D or 300W-LP; synthetic: one that step00 "
+        "--face_model made, for training with people drawn anew in each epoch",
     )
 
 

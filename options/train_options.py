@@ -49,6 +49,13 @@ def build_parser(model: str, preset: str) -> StepParser:
 
     group = parser.add_argument_group("training")
     group.add_argument("--img_size", type=number(int, 32), default=256, metavar="PIXELS", help="side of a window")
+    group.add_argument(
+        "--epoch_samples",
+        type=number(int, 0),
+        default=0,
+        metavar="N",
+        help="with --dataset synthetic: samples that are drawn for an epoch; 0: as many as there are training images",
+    )
     group.add_argument("--batch_size", type=number(int, 1), default=128, metavar="N", help="images a step")
     group.add_argument("--epochs", type=number(int, 0), default=10, metavar="N", help="passes over the training images")
     group.add_argument("--lr", type=number(float, 0), default=1e-5, metavar="RATE", help="initial learning rate")
@@ -244,6 +251,8 @@ def parse_train_options(arguments: Sequence[str] | None = None) -> tuple[argpars
         parser.error("--debug: wanted --data files or packed, which can be cut short, got stream")
     if options.data == "stream" and options.dataset != "wcpa":
         parser.error(f"--data stream: wanted --dataset wcpa, whose images come one by one, got {options.dataset}")
+    if options.epoch_samples and options.dataset != "synthetic":
+        parser.error(f"--epoch_samples: wanted --dataset synthetic, which draws them, got {options.dataset}")
     if options.sync_batch_norm and MODELS[model].dataset == "multiview":
         # An encoder of a view that one process has no image of would leave the others waiting for it.
         parser.error(f"--sync_batch_norm: wanted a model of single images, got {model}")

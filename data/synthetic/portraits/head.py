@@ -77,12 +77,24 @@ class Head:
         passed over, and eyes turned by radians to the face's left and up."""
         amounts = np.array([weights.get(name, 0.0) for name in self.expression_names], np.float32)
         vertices = weighted_sum(neutral, amounts, self.expression)
-        turn = Rotation.from_euler("yx", [gaze[0], -gaze[1]]).as_matrix().T.astype(np.float32)
-        for name in ("sclera_l", "sclera_r"):
+        for name, rest in self.resting_gaze.items():
             eye = vertices[self.regions[name]]
             centre = sphere_centre(eye)
+            turn = Rotation.from_euler("yx", [gaze[0] - rest, -gaze[1]]).as_matrix().T.astype(np.float32)
             vertices[self.regions[name]] = (eye - centre) @ turn + centre
         return vertices
+
+    @cached_property
+    def resting_gaze(self) -> dict[str, float]:
+        """Radians that each eye of the mean head looks to the left, eyes' name -> by where its cornea stands out."""
+        found = {}
+        for name in ("sclera_l", "sclera_r"):
+            eye = self.mean[self.regions[name]]
+            off = eye - sphere_centre(eye)
+            height = np.linalg.norm(off, axis=1)
+            x, _, z = off[height > np.quantile(height, 0.98)].mean(axis=0)
+            found[name] = float(np.arctan2(x, z))
+        return found
 
 
 def weighted_sum(start: np.ndarray, weights: np.ndarray, directions: np.ndarray) -> np.ndarray:

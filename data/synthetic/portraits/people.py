@@ -92,7 +92,7 @@ class Studio:
         look = self.looks.draw(rng)
         traits = look.traits
         years = YEARS[0] + (YEARS[1] - YEARS[0]) * traits.age
-        hairdo = grow(rng, self.bed, traits.hair, traits.melanin, traits.masculine, years)
+        hairdo = grow(rng, self.bed, traits.roots, traits.melanin, traits.masculine, years)
         skin = look.albedo[self.face_vertices].mean(axis=0) * DETAIL_MEAN
         worn = draw_wear(rng, self.fit, skin, traits.masculine, traits.age)
         scalp = None if hairdo.scalp is None else worn.press(hairdo.scalp)

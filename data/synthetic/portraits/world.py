@@ -92,8 +92,9 @@ class PortraitWorld:
 def make_portrait_world(recipe: Recipe) -> PortraitWorld:
     """Reads the files that the recipe names, and makes everything ready. Raises FileNotFoundError or InputError."""
     model = read_ict(Path(recipe.face_model))
-    topology = procedural_face().topology
-    if recipe.topology is not None:
+    if recipe.topology is None:
+        topology = procedural_face().topology
+    else:
         folder = Path(recipe.topology)
         topology = read_topology(folder / "resources" if (folder / "resources").is_dir() else folder)
     landmarks = model.neutral[model.landmarks68]
