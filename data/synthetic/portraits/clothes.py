@@ -11,7 +11,7 @@ from data.synthetic.portraits.cloth import Cloth, any_colour, draw_cloth, plain_
 from data.synthetic.portraits.pieces import Piece
 from data.synthetic.portraits.solids import merged, sheet, through, tube
 
-AROUND, DOWN = 49, 22  # vertices of a garment
+AROUND, DOWN = 49, 20  # vertices of a garment
 HEM = -0.45  # metres below the rim at which clothes end
 REPEAT = 0.40  # metres of cloth that a texture is laid over, some; around the body a whole number of times
 PI = np.pi
@@ -33,15 +33,16 @@ def drape(
     crease: float = 0.003,
     turn: np.ndarray | None = None,
     hem: float = HEM,
+    rows: int = DOWN,
 ) -> Piece:
     """Cloth from an upper edge (C,), metres above the rim, down to the hem; over azimuths turn (C,), else all around.
 
     lift: metres off the skin at the edge; it grows downwards; crease: metres that folds are deep, away from the edge
     """
     turn = np.linspace(-PI, PI, AROUND) if turn is None else turn
-    share = np.linspace(0.0, 1.0, DOWN)[:, None] ** 1.4
+    share = np.linspace(0.0, 1.0, rows)[:, None] ** 1.4
     along = edge + share * (hem - edge)
-    folds = smooth_noise(rng, DOWN, len(turn), rng.uniform(7, 14))
+    folds = smooth_noise(rng, rows, len(turn), rng.uniform(7, 14))
     folds[:, -1] = folds[:, 0]
     below = np.minimum((edge - along) / 0.05, 1.0)
     off = lift + below * (0.003 + crease * (1.0 + np.maximum(folds, -1.0)))

@@ -17,7 +17,7 @@ class Fitting:
 
     marks: (68, 3) landmarks; skull: the skin seen from between the ears, without its hollows; bust: the body
     eye: (3,) middle of the left eyeball, z of its front; ear: (3,) where the left ear meets the head above
-    front: (K, 3) skin about eyes and nose
+    front: (K, 3) some of the skin about eyes and nose, 2 mm apart or so
     """
 
     marks: np.ndarray
@@ -37,7 +37,7 @@ def make_fitting(head: Head) -> Fitting:
     level = np.abs(skin[:, 1] - eye[1] - 0.01) < 0.012
     behind = (skin[:, 2] < cheek[2] - 0.012) & (skin[:, 2] > cheek[2] - 0.045)
     ear = np.array([skin[level & behind, 0].max(), eye[1] + 0.012, cheek[2] - 0.022])
-    front = skin[(skin[:, 2] > cheek[2] + 0.02) & (np.abs(skin[:, 1] - eye[1]) < 0.035)]
+    front = skin[(skin[:, 2] > cheek[2] + 0.02) & (np.abs(skin[:, 1] - eye[1]) < 0.035)][::4]
     top = skin[skin[:, 1] > eye[1], 2]
     centre = np.array([0.0, cheek[1] + 0.01, (top.min() + top.max()) / 2])
     skull = make_star(head, centre, head.skin_triangles, outermost=True, smooth=SKULL_SMOOTH)

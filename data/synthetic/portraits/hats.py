@@ -44,11 +44,12 @@ def rim(azimuth: np.ndarray, front: float, side: float, back: float) -> np.ndarr
 
 
 def above(skull: Star, edge: np.ndarray) -> Cover:
-    """The space above the plane through the front and the back of a hat's edge, elevations (AROUND,) from the back."""
-    front, back = skull.place(np.array([0.0, PI]), edge[[AROUND // 2, 0]])
-    along = front - back
+    """The space above a hat's edge, elevations (AROUND,) from the back: above the plane that is parallel to the line
+    from its front to its back and goes through its highest place, so that no hair is missing below the hat."""
+    around = skull.place(np.linspace(-PI, PI, AROUND), edge, 0.015)  # about as far out as the cloth
+    along = around[AROUND // 2] - around[0]
     normal = np.array([0.0, along[2], -along[1]]) / np.hypot(along[1], along[2])
-    return Cover(normal[None], np.array([max(normal @ front, normal @ back) - 0.003]))
+    return Cover(normal[None], np.array([(around @ normal).max() - 0.003]))
 
 
 def crown(
@@ -222,7 +223,7 @@ def shroud(
 def throat(rng: np.random.Generator, fit: Fitting, cloth: Cloth, height: float) -> Piece:
     """The same cloth over neck and shoulders, up to a height above the rim of the skin in front, metres."""
     edge = neckline(np.linspace(-PI, PI, AROUND), height, max(height, 0.06), 0.08)
-    return drape(rng, fit.bust, cloth, edge, 0.020, 0.006)
+    return drape(rng, fit.bust, cloth, edge, 0.022, 0.008, hem=-rng.uniform(0.07, 0.16), rows=9)
 
 
 def hood(rng: np.random.Generator, fit: Fitting) -> HatAndCover:
@@ -234,7 +235,7 @@ def hood(rng: np.random.Generator, fit: Fitting) -> HatAndCover:
     lift = rng.uniform(0.016, 0.034) * np.ones((26, AROUND)) + 0.003 * smooth_noise(rng, 26, AROUND, 8)
     lift += 0.012 * np.abs(np.linspace(-1.0, 1.0, AROUND)) ** 4
     edge = fit.skull.place(np.array([wide]), np.zeros(1))[0]
-    cover = Cover(np.array([[0.0, 0.0, -1.0]]), np.array([-edge[2]]))
+    cover = Cover(np.array([[0.0, 0.0, -1.0]]), np.array([0.035 - edge[2]]))  # one sees a little into it
     cloth = draw_cloth(rng, plain=0.8)
     return (shroud(fit.skull, cloth, opening, elevation, lift), throat(rng, fit, cloth, 0.02)), cover
 

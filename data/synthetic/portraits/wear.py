@@ -54,11 +54,6 @@ def draw_wear(
     """What one person wears. skin_albedo: (3,) linear, the mean of their skin; old: 0..1, age-like."""
     clothes, cloth = draw_clothes(rng, fit.bust, skin_albedo, masculine)
     pieces, scalp, beard = list(clothes), NOTHING, NOTHING
-    shades = float(rng.random())
-    # the mean over people whose age is even between 0 and 1 is GLASSES
-    share = GLASSES * (1.0 + (OLD_GLASSES - 1.0) * old) / (0.5 + 0.5 * OLD_GLASSES)
-    if shades < SUNGLASSES + share:
-        pieces.append(draw_glasses(rng, fit, sunny=shades < SUNGLASSES))
     if rng.random() < HAT:
         shares = np.array(list(HATS.values()))
         hat, scalp = list(HATS)[int(rng.choice(len(shares), p=shares / shares.sum()))](rng, fit)
@@ -71,4 +66,11 @@ def draw_wear(
         pieces += draw_hand(rng, fit, skin_albedo, cloth)
     elif before < MASK + HAND + OBJECT:
         pieces.append(draw_object(rng, fit))
+    # dark glasses only where nothing else hides the face: a third of it is to be seen
+    dark = SUNGLASSES / (1.0 - MASK - HAND - OBJECT) * (before >= MASK + HAND + OBJECT)
+    # the mean over people whose age is even between 0 and 1 is GLASSES
+    clear = GLASSES * (1.0 + (OLD_GLASSES - 1.0) * old) / (0.5 + 0.5 * OLD_GLASSES)
+    kind = rng.random()
+    if kind < dark + clear:
+        pieces.append(draw_glasses(rng, fit, sunny=kind < dark))
     return Worn(fit, tuple(pieces), scalp, beard)
