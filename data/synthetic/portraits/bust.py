@@ -74,7 +74,8 @@ def make_bust(head: Head) -> Bust:
     around = np.gradient(np.concatenate([places[:, -2:-1], places, places[:, 1:2]], axis=1), axis=1)[:, 1:-1]
     normal = np.cross(np.gradient(places, axis=0), around)
     normal = cv2.GaussianBlur(np.concatenate([normal[:, -9:-1], normal, normal[:, 1:9]], axis=1), (0, 0), 2.0)[:, 8:-8]
-    normal /= np.linalg.norm(normal, axis=2, keepdims=True)
+    # at the top of the nape columns end early, in one place that has no normal
+    normal /= np.maximum(np.linalg.norm(normal, axis=2, keepdims=True), 1e-12)
     return Bust(np.concatenate([places, normal], axis=2).astype(np.float32))
 
 
