@@ -17,7 +17,7 @@ POSES = ("challenge", "wide")
 
 @dataclass(frozen=True)
 class Recipe:
-    """face_model, topology, backgrounds: paths as step00 takes them, or None; poses: one of POSES; fov: degrees of view
+    """Raises InputError for other poses. face_model, topology, backgrounds: paths as step00 takes them, or None; poses: one of POSES; fov: degrees of view
     along either side of the pictures, None for the challenge's camera; image_size: a picture's side in pixels."""
 
     image_size: int = 800
@@ -26,6 +26,10 @@ class Recipe:
     face_model: str | None = None
     topology: str | None = None
     backgrounds: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.poses not in POSES:
+            raise InputError(f"poses: wanted {' or '.join(POSES)}, got {self.poses}")
 
     @property
     def projection(self) -> np.ndarray:
