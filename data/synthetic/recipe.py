@@ -17,8 +17,10 @@ POSES = ("challenge", "wide")
 
 @dataclass(frozen=True)
 class Recipe:
-    """Raises InputError for other poses. face_model, topology, backgrounds: paths as step00 takes them, or None; poses: one of POSES; fov: degrees of view
-    along either side of the pictures, None for the challenge's camera; image_size: a picture's side in pixels."""
+    """face_model, topology, backgrounds: paths as step00 takes them, or None; poses: one of POSES; fov: degrees of view
+    along either side of the pictures, None for the challenge's camera; image_size: a picture's side in pixels.
+
+    Raises InputError for other poses."""
 
     image_size: int = 800
     fov: float | None = None

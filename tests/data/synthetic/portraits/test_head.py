@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.interpolate import griddata
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
@@ -164,21 +165,25 @@ def test_each_eye_turns_by_the_angle_wanted(world, gaze):
     np.testing.assert_array_equal(*labels)
 
 
-def test_eyes_look_ahead_at_rest(world, model):
+def test_eyes_look_ahead_at_rest(world):
+    """By where the pupil is in the texture that is painted on the eyes."""
     head = world.studio.head
-    kept = kept_vertices(model, head)
-    # the frame of the world, by all vertices
-    frame, _ = Rotation.align_vectors(head.mean - head.mean.mean(axis=0), model.neutral[kept] - model.neutral[kept].mean(axis=0))
+    texture = world.studio.looks.draw(np.random.default_rng(0)).textures[EYES][..., :3].sum(axis=2)
+    rows, columns = np.nonzero(texture < texture.min() + 20)
+    assert 20 < len(rows) < 0.02 * texture.size  # one small dark disc
+    assert np.ptp(rows) < 0.12 * len(texture)
+    pupil = (np.array([columns.mean(), rows.mean()]) + 0.5) / len(texture)
     ahead = head.express(head.mean, {})
-    for side in "lr":
-        name = f"sclera_{side}"
-        vertices = model.neutral[model.regions[name].vertices]
-        iris = model.neutral[model.regions[f"iris_{side}"].vertices].mean(axis=0)
-        looks = frame.apply(iris - sphere_centre(vertices))
-        assert abs(np.arctan2(looks[0], looks[2]) - head.resting_gaze[name]) < np.radians(1.5)
-        turn = fitted_turn(head.mean[head.regions[name]], ahead[head.regions[name]])
-        x, _, z = turn.apply(looks)
-        assert abs(np.arctan2(x, z)) < np.radians(1.5)
+    for name in SCLERAS:
+        own = np.flatnonzero((head.source >= head.regions[name].start) & (head.source < head.regions[name].stop))
+        own = own[head.mean[head.source[own], 2] > sphere_centre(head.mean[head.regions[name]])[2]]
+        for vertices, angle in ((head.mean, head.resting_gaze[name]), (ahead, 0.0)):
+            off = vertices[head.source[own]] - sphere_centre(vertices[head.regions[name]])
+            x, _, z = griddata(head.uv[own], off, pupil[None])[0]
+            # A texel is a degree wide; corneas do not stand out about the pupil's middle to the degree.
+            assert abs(np.arctan2(x, z) - angle) < np.radians(2), name
+    assert head.resting_gaze["sclera_l"] == pytest.approx(-head.resting_gaze["sclera_r"], abs=1e-3)
+    assert head.resting_gaze["sclera_l"] > np.radians(5)  # outwards: there is something to turn back
 
 
 def test_expressions_add_up_and_unknown_ones_are_passed_over(world):
