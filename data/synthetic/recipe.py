@@ -52,8 +52,11 @@ def read_recipe(data_root: Path) -> Recipe:
     """What a data root was made by. Raises InputError where it was not step00 --face_model, or for a broken file."""
     path = data_root / "resources" / RECIPE_NAME
     try:
-        return Recipe(**json.loads(path.read_text(encoding="utf-8")))
+        recipe = Recipe(**json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise InputError(f"{data_root}: wanted a data root of step00_synthesize.py --face_model, got another") from None
     except (ValueError, TypeError) as error:
         raise InputError(f"{path}: cannot read ({error})") from None
+    if not isinstance(recipe.face_model, str):
+        raise InputError(f"{path}: face_model: wanted a path, got {recipe.face_model}")
+    return recipe

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from data.synthetic.portraits.head import FACE
-from data.synthetic.portraits.light import Lights, surroundings
+from data.synthetic.portraits.light import Lights, draw_lights, surroundings
 from data.synthetic.portraits.outfit import make_outfit
 from data.synthetic.portraits.pieces import Piece
 from data.synthetic.portraits.portrait import Frame, Mesh, draw_portrait, join, whole_frame
@@ -29,7 +29,9 @@ def world():
 def people(world):
     """Three persons, each with vertices, labels and a pose."""
     found = []
-    for seed, six in enumerate(([0.1, 0.3, 0.1, 0.02, 0.01, -0.5], [0, -1.2, 0, 0, 0, -0.6], [-0.4, 0, 0.3, 0, 0, -0.4])):
+    for seed, six in enumerate(
+        ([0.1, 0.3, 0.1, 0.02, 0.01, -0.5], [0, -1.2, 0, 0, 0, -0.6], [-0.4, 0, 0.3, 0, 0, -0.4])
+    ):
         rng = np.random.default_rng(seed)
         person = world.studio.person(world.studio.draw_character(rng), world.studio.draw_identity(rng))
         found.append((person, *world.pose_face(person, {"jawOpen": 0.3 * seed}, (0.1, 0.0)), pose_from_6dof(six)))
@@ -83,8 +85,6 @@ def test_meshes_are_joined():
 
 def test_a_part_is_that_part_of_the_whole(world, people):
     rng = np.random.default_rng(5)
-    from data.synthetic.portraits.light import draw_lights
-
     for person, vertices, _, R_t in people:
         lights = draw_lights(rng, np.float32([0.4, 0.5, 0.6]))
         whole = picture_of(person, vertices, R_t, lights, whole_frame(PROJECTION, SIZE))
@@ -129,7 +129,9 @@ def screen_piece(distance, color):
     x, y = np.float32([-0.03, 0.03, 0.03, -0.03]), np.float32([-0.03, -0.03, 0.03, 0.03])
     corners = np.stack([x, y, np.full(4, distance, np.float32)], axis=1)
     albedo = np.tile(np.float32(color), (4, 1))
-    return Piece(corners, np.int32([[0, 1, 2], [0, 2, 3]]), np.zeros((4, 2), np.float32), albedo, np.zeros(4, np.float32))
+    return Piece(
+        corners, np.int32([[0, 1, 2], [0, 2, 3]]), np.zeros((4, 2), np.float32), albedo, np.zeros(4, np.float32)
+    )
 
 
 @pytest.mark.parametrize(("distance", "shown"), [(0.2, True), (-0.25, False)])
@@ -145,7 +147,9 @@ def test_what_is_before_the_face_hides_it(world, people, distance, shown):
         return picture_of(own, vertices, R_t, evenly_lit(), frame)
 
     green, blue = wearing([0, 0.8, 0]), wearing([0, 0, 0.8])
-    corners = whole_frame(PROJECTION, SIZE).place(transform(screen_piece(distance, [0, 0, 0]).vertices, R_t).astype(np.float32))
+    corners = whole_frame(PROJECTION, SIZE).place(
+        transform(screen_piece(distance, [0, 0, 0]).vertices, R_t).astype(np.float32)
+    )
     left, top = np.ceil(corners[:, :2].min(axis=0)).astype(int)
     right, bottom = np.floor(corners[:, :2].max(axis=0)).astype(int)
     inside = np.zeros((SIZE, SIZE), bool)

@@ -1,5 +1,6 @@
 """Subjects and single pictures of the scan-based world."""
 
+import cv2
 import numpy as np
 import pytest
 import simplejpeg
@@ -44,9 +45,7 @@ def test_shots_are_in_the_picture(poses, fov):
         sequence = sweep.draw_sequence(sweep.ACTIONS[number % len(sweep.ACTIONS)], rng)
         shot = world.draw_shot(rng, person, sequence, rng.random())
         assert shot.vertices.dtype == shot.verts.dtype == np.float32
-        np.testing.assert_array_equal(
-            shot.verts, world.carried.places(shot.vertices, world.studio.head.face_triangles)
-        )
+        np.testing.assert_array_equal(shot.verts, world.carried.places(shot.vertices, world.studio.head.face_triangles))
         points, _ = project(transform(shot.verts, shot.R_t), world.recipe.projection, 100, 100)
         assert points.min() > -2  # the challenge's are shifted by what a point in the middle needs
         assert points.max() < 102
@@ -76,7 +75,6 @@ def test_pictures_of_the_same_shot_differ_in_light_alone():
 
 
 def test_backgrounds_that_vanish(tmp_path):
-    import cv2
 
     cv2.imwrite(str(tmp_path / "one.png"), np.zeros((50, 50, 3), np.uint8))
     world = portrait_world(backgrounds=str(tmp_path))
