@@ -204,9 +204,8 @@ def light_head(
     seen = facing[head.triangles].all(axis=1)
     levels = enumerate(person.character.levels)
     textures = [level_for(level, SPANS.get(surface, SKIN_SPAN), sharpness) for surface, level in levels]
-    return Lit(
-        skin.points[head.source], light, shine, head.uv, head.drawn_triangles[seen], head.surface[seen], textures
-    )
+    triangles, surface = head.drawn_triangles[seen], head.surface[seen]
+    return Lit(skin.points[head.source], light, shine, head.uv, triangles, surface, textures)
 
 
 def light_worn(person: Person, worn: Mesh, lights: Lights, shadows: list[Shadow], sharpness: float) -> Lit:
