@@ -54,10 +54,11 @@ class Character:
 
 @dataclass(frozen=True)
 class Person:
-    """neutral: (V, 3) float32 the head without expression; worn: (P, 3) the outfit fitted to it"""
+    """identity: (I,) float32 weights; neutral: (V, 3) float32 the head without expression; worn: (P, 3) the outfit fitted to it"""
 
     studio: "Studio"
     character: Character
+    identity: np.ndarray
     neutral: np.ndarray
     worn: np.ndarray
 
@@ -124,7 +125,7 @@ class Studio:
     def person(self, character: Character, identity: np.ndarray) -> Person:
         """A character with a head of weights (I,)."""
         neutral = self.head.neutral(identity)
-        return Person(self, character, neutral, character.outfit.fitted(neutral - self.head.mean))
+        return Person(self, character, identity, neutral, character.outfit.fitted(neutral - self.head.mean))
 
 
 def neck_weight(head: Head) -> np.ndarray:
