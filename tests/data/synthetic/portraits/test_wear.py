@@ -203,11 +203,11 @@ def test_hair_is_flat_under_a_hat(fit):
     above = points[..., 1] - height
     assert (pressed.widths[above > wear.ROOM] == 0).all()
     assert (pressed.widths[above < wear.ROOM] > 0).all()
-    edge = (above > 0) & (above < wear.ROOM - 1e-5)
+    edge = (above > wear.PRESSED[1]) & (above < wear.ROOM - 1e-5)
     assert edge.any()
     off = -fit.skull.depth(pressed.points)
     np.testing.assert_array_less(off[edge], wear.UNDER + 1e-4)
-    far = above < -wear.PRESSED
+    far = above < wear.PRESSED[0]
     np.testing.assert_allclose(pressed.points[far], strands.points[far], atol=1e-7)
     bare = wear.Worn(fit, ()).press(strands)
     np.testing.assert_allclose(bare.points, strands.points, atol=1e-7)
@@ -224,7 +224,7 @@ def test_shares_are_those_stated(fit, monkeypatch):
         counts[name] += 1
         return result
 
-    monkeypatch.setattr(wear, "draw_clothes", lambda *_: ((), None))
+    monkeypatch.setattr(wear, "draw_clothes", lambda *_, flat: ((), None))
     monkeypatch.setattr(wear, "draw_glasses", lambda *_, sunny: count("sunglasses" if sunny else "glasses", None))
     monkeypatch.setattr(wear, "HATS", {lambda *_: count("hat", ((), NOTHING)): 1.0})
     monkeypatch.setattr(wear, "draw_mask", lambda *_: count("mask", (None, NOTHING)))
