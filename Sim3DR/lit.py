@@ -41,8 +41,8 @@ def draw_lit(
     rasterize_buffers. light (N, 3): multiplies the texture's colour; shine (N, 3): is added to that; both in the
     picture's unit and, like uv (N, 2), blended between the vertices. uv: u to the right and v down, 0..1 from border to
     border of the texture, which repeats beyond. surface (F,) uint8: which of `textures` each triangle has.
-    textures: up to 256 of (h, w, 4) uint8, three channels of sRGB colour, which become linear light in 0..1, and one of
-    opacity; both bilinear between texel centres. Where the opacity is below 128 the triangle has a hole.
+    textures: a list of up to 256 (h, w, 4) uint8: three channels of sRGB colour, which become linear light in 0..1, and
+    one of opacity; both bilinear between texel centres. Where the opacity is below 128 the triangle has a hole.
     samples: s x s of them in each pixel, 1..8. out: a picture like `picture` to draw into and return, which may be that
     one itself; without it, a new one. threads: over how many to spread the rows; the result is the same.
 
@@ -56,6 +56,8 @@ def draw_lit(
         raise TypeError(f"picture: wanted float32, got {behind.dtype} (a {type(picture).__name__})")
     check_shape("picture", behind, ("H", "W", 3))
     check_picture("picture", behind)
+    if not isinstance(textures, list | tuple):
+        raise TypeError(f"textures: wanted a list, got a {type(textures).__name__}")
     sources = {"vertices": vertices, "triangles": triangles, "w": w, "light": light, "shine": shine, "uv": uv}
     sources |= {"surface": surface, **{f"textures[{i}]": texture for i, texture in enumerate(textures)}}
     vertices = check_floats("vertices", vertices, ("N", 3))

@@ -308,6 +308,7 @@ class TestArguments:
             ("textures", [np.zeros((2, 2, 3), np.uint8)] * 3, ValueError, r"textures\[0\]: wanted shape"),
             ("textures", [WHITE, WHITE, WHITE / 255], TypeError, r"textures\[2\]: wanted uint8"),
             ("textures", [WHITE, WHITE[:0], WHITE], ValueError, r"textures\[1\]: wanted 1.."),
+            ("textures", None, TypeError, "textures: wanted a list"),
             ("textures", [WHITE] * 257, ValueError, "textures: wanted at most 256"),
             ("w", np.ones(44), ValueError, "w: wanted shape"),
             ("samples", 9, ValueError, "samples: wanted 1..8"),

@@ -62,6 +62,11 @@ class Head:
         return slice(self.regions[SKIN_REGIONS[0]].start, self.regions[SKIN_REGIONS[-1]].stop)
 
     @cached_property
+    def face_triangles(self) -> np.ndarray:
+        """(T', 3) int32: of the front of the head with the ears, where face meshes lie."""
+        return self.triangles[self.surface == FACE]
+
+    @cached_property
     def skin_triangles(self) -> np.ndarray:
         """(T', 3) int32: of the regions in `skin`."""
         return self.triangles[(self.triangles < self.skin.stop).all(axis=1)]

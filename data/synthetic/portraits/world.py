@@ -80,7 +80,7 @@ class PortraitWorld:
     ) -> tuple[np.ndarray, np.ndarray]:
         """The head's vertices (V, 3), and the labelled ones (N, 3), float32."""
         vertices = person.express(follow_gaze(dict(weights), *gaze), gaze)
-        return vertices, self.carried.places(vertices, self.studio.head.skin_triangles)
+        return vertices, self.carried.places(vertices, self.studio.head.face_triangles)
 
     def draw_picture(self, rng: np.random.Generator, person: Person, shot: Shot, frame: Frame) -> np.ndarray:
         """(rows, columns, 3) uint8 RGB, in lights and surroundings of its own."""
@@ -101,7 +101,7 @@ def make_portrait_world(recipe: Recipe) -> PortraitWorld:
     R, t = rigid_to(topology.template[topology.keypoints], landmarks)
     head = make_head(model, R.T, -t @ R.T)
     try:
-        carried = carry(topology, head.mean, head.skin_triangles, head.landmarks68)
+        carried = carry(topology, head.mean, head.face_triangles, head.landmarks68)
     except InputError as error:
         raise InputError(f"topology {recipe.topology}: {error}") from None
     return PortraitWorld(Studio(head), topology, carried, recipe)
