@@ -50,15 +50,23 @@ class Worn:
 
 
 def draw_wear(
-    rng: np.random.Generator, fit: Fitting, skin_albedo: np.ndarray, masculine: bool, old: float = 0.3
+    rng: np.random.Generator,
+    fit: Fitting,
+    skin_albedo: np.ndarray,
+    chest_albedo: np.ndarray,
+    masculine: bool,
+    old: float = 0.3,
 ) -> Worn:
-    """What one person wears. skin_albedo: (3,) linear, the mean of their skin; old: 0..1, age-like."""
+    """What one person wears.
+
+    skin_albedo, chest_albedo: (3,) linear, of their face and at the rim below it; old: 0..1, age-like
+    """
     hat, scalp, beard = (), NOTHING, NOTHING
     if rng.random() < HAT:
         shares = np.array(list(HATS.values()))
         hat, scalp = list(HATS)[int(rng.choice(len(shares), p=shares / shares.sum()))](rng, fit)
     over_shoulders = any(piece.on_body for piece in hat)
-    clothes, cloth = draw_clothes(rng, fit.bust, skin_albedo, masculine, flat=over_shoulders)
+    clothes, cloth = draw_clothes(rng, fit.bust, chest_albedo, masculine, flat=over_shoulders)
     pieces = [*clothes, *hat]
     before = rng.random()
     if before < MASK:
