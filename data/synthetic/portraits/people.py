@@ -8,6 +8,7 @@ import numpy as np
 
 from data.synthetic import hair
 from data.synthetic.geometry import smooth_step
+from data.synthetic.portraits.bust import rim_of
 from data.synthetic.portraits.fitting import make_fitting
 from data.synthetic.portraits.hair_laying import make_bed
 from data.synthetic.portraits.hairdos import Hairdo, grow, thin
@@ -71,6 +72,7 @@ class Studio:
     """A head, and what is the same for everybody who has one: made once a process, in a few seconds.
 
     neck_weight: (V, 1) 0 on the head .. 1 where skin moves with the shoulders; casters: see coarse_triangles
+    rim: drawn vertices of the skin's lower rim
     wet: (M,) whether a drawn vertex is of eyes and teeth, whose reflections are sharp
     """
 
@@ -82,6 +84,7 @@ class Studio:
         self.transfer = head_transfer(head)
         self.casters = coarse_triangles(head)
         self.neck_weight = neck_weight(head)
+        self.rim = np.flatnonzero(np.isin(head.source, rim_of(head)))
         self.wet = np.zeros(len(head.source), bool)
         self.wet[head.drawn_triangles[np.isin(head.surface, (EYES, TEETH))]] = True
 
@@ -102,7 +105,8 @@ class Studio:
         years = YEARS[0] + (YEARS[1] - YEARS[0]) * traits.age
         hairdo = grow(rng, self.bed, traits.roots, traits.melanin, traits.masculine, years)
         skin = look.albedo[self.face_vertices].mean(axis=0) * DETAIL_MEAN
-        worn = draw_wear(rng, self.fit, skin, traits.masculine, traits.age)
+        chest = look.albedo[self.rim].mean(axis=0) * DETAIL_MEAN
+        worn = draw_wear(rng, self.fit, skin, chest, traits.masculine, traits.age)
         scalp = None if hairdo.scalp is None else worn.press(hairdo.scalp)
         hairdo = replace(hairdo, scalp=scalp, others=tuple(worn.trim(strands) for strands in hairdo.others))
         look = self.paint_below(look, hairdo)
