@@ -53,7 +53,8 @@ class Character:
             groups = [group for group in (self.hairdo.scalp, *self.hairdo.others) if group is not None]
             if step < 0:
                 groups = [
-                    thin(group, max(2.0 ** (step / 2), min(1.0, FEW_STRANDS / len(group.points)))) for group in groups
+                    thin(group, max(2.0 ** (step / 2), min(1.0, FEW_STRANDS / max(len(group.points), 1))))
+                    for group in groups
                 ]
             self.thinned[step] = tuple(with_fewer_steps(group) if step <= FEWER_STEPS else group for group in groups)
         return self.thinned[step]
