@@ -44,7 +44,7 @@ class Bust:
 
 
 def rim_of(head: Head) -> np.ndarray:
-    """(L, 3) places of the open rim below the skin of the mean head, by azimuth about its middle, -pi..pi."""
+    """(L,) vertices of the open rim below the skin, by azimuth about its middle, -pi..pi."""
     triangles = head.skin_triangles
     edges = np.sort(np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]]), axis=1)
     edges, count = np.unique(edges, axis=0, return_counts=True)
@@ -52,12 +52,12 @@ def rim_of(head: Head) -> np.ndarray:
     border = border[head.mean[border, 1] < head.mean[head.landmarks68[8], 1] - 0.03]  # not eyes and mouth
     rim = head.mean[border]
     middle = (rim[:, 2].min() + rim[:, 2].max()) / 2
-    return rim[np.argsort(np.arctan2(rim[:, 0], rim[:, 2] - middle))]
+    return border[np.argsort(np.arctan2(rim[:, 0], rim[:, 2] - middle))]
 
 
 def make_bust(head: Head) -> Bust:
     """The table: the innermost skin seen from within the chest, and sections of a body below the rim."""
-    rim = rim_of(head)
+    rim = head.mean[rim_of(head)]
     middle = (rim[:, 2].min() + rim[:, 2].max()) / 2
     centre = np.array([0.0, rim[:, 1].min() + 0.02, middle])
     chin = head.mean[head.landmarks68[8]]

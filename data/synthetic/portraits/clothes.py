@@ -53,9 +53,13 @@ def drape(
 
 
 def skin_below(bust: Bust, skin_albedo: np.ndarray) -> Piece:
-    """More skin below the rim, for what is cut low."""
-    turn, along = np.linspace(-PI, PI, AROUND)[None], np.linspace(0.004, -0.22, 8)[:, None]
-    return sheet(bust.place(turn, along, np.linspace(0.0, 0.002, 8)[:, None] - 0.0008), skin_albedo, 0.1, on_body=True)
+    """More skin below the rim, for what is cut low: it begins behind the rim."""
+    turn, along = (
+        np.linspace(-PI, PI, AROUND)[None],
+        np.array([0.012, 0.0, -0.02, -0.05, -0.08, -0.12, -0.17, -0.22])[:, None],
+    )
+    lift = np.interp(along, [-0.22, 0.0, 0.012], [0.002, -0.0006, -0.004])
+    return sheet(bust.place(turn, along, lift), skin_albedo, 0.1, on_body=True)
 
 
 def band(bust: Bust, edge: np.ndarray, turn: np.ndarray, lift: float, width: float, colour: np.ndarray) -> Piece:
@@ -318,10 +322,13 @@ assert -HEM < -BOTTOM
 
 
 def draw_clothes(
-    rng: np.random.Generator, bust: Bust, skin_albedo: np.ndarray, masculine: bool
+    rng: np.random.Generator, bust: Bust, skin_albedo: np.ndarray, masculine: bool, flat: bool = False
 ) -> tuple[tuple[Piece, ...], Cloth]:
-    """What somebody with a skin albedo (3,), linear, wears, and the cloth of the sleeves."""
+    """What somebody with a skin albedo (3,), linear, wears, and the cloth of the sleeves.
+
+    flat: something lies over the shoulders, so nothing stands off there
+    """
     shares = np.array([share[0 if masculine else 1] for share in GARMENTS.values()])
-    garment = list(GARMENTS)[int(rng.choice(len(shares), p=shares / shares.sum()))]
+    garment = t_shirt if flat else list(GARMENTS)[int(rng.choice(len(shares), p=shares / shares.sum()))]
     cloth = draw_cloth(rng)
     return garment(rng, bust, skin_albedo, cloth), cloth
