@@ -73,6 +73,8 @@ def make_bust(head: Head) -> Bust:
     places = np.stack(columns, axis=1)
     around = np.gradient(np.concatenate([places[:, -2:-1], places, places[:, 1:2]], axis=1), axis=1)[:, 1:-1]
     normal = np.cross(np.gradient(places, axis=0), around)
+    for row in reversed(range(ROWS - 1)):  # above the end of a short column, where the surface stands still
+        normal[row] = np.where(normal[row].any(axis=1, keepdims=True), normal[row], normal[row + 1])
     normal = cv2.GaussianBlur(np.concatenate([normal[:, -9:-1], normal, normal[:, 1:9]], axis=1), (0, 0), 2.0)[:, 8:-8]
     normal /= np.linalg.norm(normal, axis=2, keepdims=True)
     return Bust(np.concatenate([places, normal], axis=2).astype(np.float32))
