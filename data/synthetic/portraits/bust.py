@@ -9,8 +9,8 @@ from scipy.interpolate import PchipInterpolator
 from data.synthetic.portraits.head import Head
 from data.synthetic.portraits.star import Star, make_star
 
-COLUMNS, ROWS = 97, 120  # of the table: around, from back to back over the front; down
-TOP, BOTTOM = 0.115, -0.60  # metres along the surface from the rim: up the neck, down the body
+COLUMNS, ROWS = 97, 260  # of the table: around, from back to back over the front; down
+TOP, BOTTOM = 0.115, -1.50  # metres along the surface from the rim: up the neck, down the body
 # Below the rim: y below it at side, front and back; half width; z before its front and behind its back; metres.
 _SECTIONS = (
     (0.021, 0.030, 0.028, 0.156, 0.012, 0.012),
@@ -19,6 +19,7 @@ _SECTIONS = (
     (0.200, 0.210, 0.210, 0.208, 0.052, 0.030),
     (0.380, 0.360, 0.380, 0.204, 0.040, 0.022),
     (0.620, 0.560, 0.600, 0.198, 0.030, 0.015),
+    (1.600, 1.540, 1.580, 0.190, 0.030, 0.015),
 )
 _BOXY = 0.80  # power of the super-ellipse: a body is boxier than an ellipse
 

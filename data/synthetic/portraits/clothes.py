@@ -12,7 +12,8 @@ from data.synthetic.portraits.pieces import Piece
 from data.synthetic.portraits.solids import merged, sheet, through, tube
 
 AROUND, DOWN = 49, 20  # vertices of a garment
-HEM = -0.45  # metres below the rim at which clothes end
+HEM = -1.40  # metres below the rim at which clothes end, beyond most pictures
+WAIST = -0.45  # and ties and rows of buttons
 REPEAT = 0.40  # metres of cloth that a texture is laid over, some; around the body a whole number of times
 PI = np.pi
 
@@ -40,7 +41,7 @@ def drape(
     lift: metres off the skin at the edge; it grows downwards; crease: metres that folds are deep, away from the edge
     """
     turn = np.linspace(-PI, PI, AROUND) if turn is None else turn
-    share = np.linspace(0.0, 1.0, rows)[:, None] ** 1.4
+    share = np.linspace(0.0, 1.0, rows)[:, None] ** 2.2
     along = edge + share * (hem - edge)
     folds = smooth_noise(rng, rows, len(turn), rng.uniform(7, 14))
     folds[:, -1] = folds[:, 0]
@@ -117,8 +118,8 @@ def shirt(rng: np.random.Generator, bust: Bust, skin_albedo: np.ndarray, cloth: 
     neck = neckline(turn, 0.028, 0.062, 0.045)
     edge = neck - opening * np.exp(-np.square(turn / 0.22))
     body = drape(rng, bust, cloth, edge, 0.004)
-    buttons = np.linspace(edge[AROUND // 2] - 0.015, HEM, 7)
-    path = bust.place(np.zeros((1, 30)), np.linspace(edge[AROUND // 2], HEM, 30)[None], 0.014)[0]
+    buttons = np.linspace(edge[AROUND // 2] - 0.015, WAIST, 7)
+    path = bust.place(np.zeros((1, 30)), np.linspace(edge[AROUND // 2], WAIST, 30)[None], 0.014)[0]
     placket = sheet(
         tube(path, np.array([0.014, 0.002]), np.array([1.0, 0.0, 0.0]), 4),
         0.92 * cloth.tint,
@@ -174,7 +175,7 @@ def disc(place: np.ndarray, radius: float, colour: np.ndarray) -> Piece:
 def tie(rng: np.random.Generator, bust: Bust, top: float) -> Piece:
     """A knot and what hangs from it."""
     cloth = draw_cloth(rng, plain=0.4)
-    along = np.concatenate([top + np.array([0.012, 0.0, -0.03]), np.linspace(top - 0.034, HEM, 12)])
+    along = np.concatenate([top + np.array([0.012, 0.0, -0.03]), np.linspace(top - 0.034, WAIST, 12)])
     width = np.concatenate([[0.016, 0.019, 0.011], np.linspace(0.014, rng.uniform(0.03, 0.045), 12)])
     lift = np.concatenate([[0.018, 0.024, 0.022], np.full(12, 0.0185)])
     path = bust.place(np.zeros((1, 15)), along[None], lift)[0]
