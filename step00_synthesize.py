@@ -22,6 +22,7 @@ def main() -> None:
         compact = options.__dict__.pop("save_face_model")
         if options.face_model and options.face_model.is_dir():
             if team.is_first:
+                compact.parent.mkdir(parents=True, exist_ok=True)
                 save_ict(read_ict(options.face_model), compact)
                 team.say(f"face model: {compact}")
             team.barrier()

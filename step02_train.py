@@ -262,7 +262,7 @@ def keep_broken_batch(batch: Batch, state: TrainingState, dataset: WcpaDataset, 
         shares = [share for share in shares if share]
         kept = {name: torch.cat([share[name] for share in shares]) for name in batch}
         save_checkpoint(path, kept)
-        told = ", ".join(str(dataset.samples[index]) for index in kept["index"].tolist())
+        told = ", ".join(dataset.name_of(index) for index in kept["index"].tolist())
     return team.from_first(f"{told}; the batch: {path}")
 
 

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import signal
+import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache
@@ -30,7 +31,7 @@ from util.mesh import Topology
 # batches of a lane, for so many batches. Batch after batch takes its turn in another lane, and each process has lanes
 # of its own, so that what is drawn depends neither on the number of processes nor on which is faster.
 CAST, USES, LANES = 8, 16, 16
-KEPT_CHARACTERS = 2 * CAST * LANES
+KEPT_CHARACTERS = CAST * LANES  # five megabytes each
 # Windows are cut from pictures with so many times their resolution.
 SHARPNESS = 1.1
 
@@ -86,6 +87,7 @@ class SyntheticDataset(WcpaDataset):
         self.epoch_samples, self.num_workers = epoch_samples, num_workers
         self.recipe = read_recipe(root.root) if epoch_samples else None
         self.processes: list[ProcessPoolExecutor] = []
+        self.starting = threading.Lock()  # several threads read batches
 
     def __len__(self) -> int:
         return self.epoch_samples or super().__len__()
@@ -111,6 +113,10 @@ class SyntheticDataset(WcpaDataset):
         """See WcpaDataset.read_batch."""
         return super().read_batch(self.draw(indices) if self.epoch_samples else indices)
 
+    def name_of(self, index: int) -> str:
+        """See WcpaDataset.name_of."""
+        return f"drawn sample {index}" if self.epoch_samples else super().name_of(index)
+
     def read(self, item: int | DrawnSample) -> tuple[int, Picture | None, dict[str, np.ndarray]]:
         """See WcpaDataset.read."""
         return (item.index, item.picture, item.label) if self.epoch_samples else super().read(item)
@@ -121,9 +127,10 @@ class SyntheticDataset(WcpaDataset):
         look = Look(self.recipe, self.seed, self.epoch, self.margin(), self.size)
         if not self.num_workers:
             return draw_samples(look, wanted)
-        if not self.processes:
-            with limited_threads():
-                self.processes = [start_process() for _ in range(min(self.num_workers, LANES))]
+        with self.starting:
+            if not self.processes:
+                with limited_threads():
+                    self.processes = [start_process() for _ in range(min(self.num_workers, LANES))]
         process = self.processes[wanted[0].lane % len(self.processes)]
         return process.submit(draw_samples, look, wanted).result()
 
@@ -143,8 +150,9 @@ def wanted_batch(number: int, batch_size: int) -> list[Wanted]:
 
 def start_process() -> ProcessPoolExecutor:
     """One process that draws."""
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(1, mp_context=context, initializer=be_quiet)
+    process = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+    process.submit(be_quiet)  # starts it
+    return process
 
 
 def be_quiet() -> None:

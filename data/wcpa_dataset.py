@@ -93,6 +93,10 @@ class WcpaDataset(Dataset):
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
         return {name: tensor[0] for name, tensor in self.read_batch([index]).items()}
 
+    def name_of(self, index: int) -> str:
+        """What messages call the item that a batch's "index" counts."""
+        return str(self.samples[index])
+
     def read(self, index: int) -> tuple[int, Picture | None, dict[str, np.ndarray]]:
         """An item's index, picture, unless nobody looks at it, and label."""
         return index, self.picture(index) if self.windows else None, self.label(index)

@@ -18,7 +18,9 @@ POSES = ("challenge", "wide")
 @dataclass(frozen=True)
 class Recipe:
     """face_model, topology, backgrounds: paths as step00 takes them, or None; poses: one of POSES; fov: degrees of view
-    along either side of the pictures, None for the challenge's camera; image_size: a picture's side in pixels."""
+    along either side of the pictures, None for the challenge's camera; image_size: a picture's side in pixels.
+
+    Raises InputError for other poses."""
 
     image_size: int = 800
     fov: float | None = None
@@ -26,6 +28,10 @@ class Recipe:
     face_model: str | None = None
     topology: str | None = None
     backgrounds: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.poses not in POSES:
+            raise InputError(f"poses: wanted {' or '.join(POSES)}, got {self.poses}")
 
     @property
     def projection(self) -> np.ndarray:
@@ -46,8 +52,11 @@ def read_recipe(data_root: Path) -> Recipe:
     """What a data root was made by. Raises InputError where it was not step00 --face_model, or for a broken file."""
     path = data_root / "resources" / RECIPE_NAME
     try:
-        return Recipe(**json.loads(path.read_text(encoding="utf-8")))
+        recipe = Recipe(**json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise InputError(f"{data_root}: wanted a data root of step00_synthesize.py --face_model, got another") from None
     except (ValueError, TypeError) as error:
         raise InputError(f"{path}: cannot read ({error})") from None
+    if not isinstance(recipe.face_model, str):
+        raise InputError(f"{path}: face_model: wanted a path, got {recipe.face_model}")
+    return recipe

@@ -13,7 +13,7 @@ from data.synthetic.expression import EXPRESSIONS
 from data.synthetic.portraits.backdrop import Backdrops
 from data.synthetic.portraits.detail import coarse_head
 from data.synthetic.portraits.expressions import Weights, draw_expression, follow_gaze, of_sweep
-from data.synthetic.portraits.head import make_head, weighted_sum
+from data.synthetic.portraits.head import SURFACES, make_head, weighted_sum
 from data.synthetic.portraits.light import draw_lights
 from data.synthetic.portraits.optics import develop
 from data.synthetic.portraits.people import Person, Studio
@@ -109,6 +109,10 @@ def make_portrait_world(recipe: Recipe, coarse: bool = False) -> PortraitWorld:
     """Reads the files that the recipe names, and makes everything ready. coarse: heads are drawn from fewer triangles,
     which small pictures do not show. Raises FileNotFoundError or InputError."""
     model = read_ict(Path(recipe.face_model))
+    missing = [name for name in SURFACES if name not in model.regions]
+    if missing or not len(model.uv):
+        told = f"no {', '.join(missing)}" if missing else "none"
+        raise InputError(f"face model {recipe.face_model}: wanted texture places and all regions of a head, got {told}")
     if recipe.topology is None:
         topology = procedural_face().topology
     else:
