@@ -6,10 +6,10 @@ from functools import cached_property
 
 import numpy as np
 
-from data.synthetic import hair
 from data.synthetic.geometry import smooth_step
 from data.synthetic.portraits.bust import rim_of
 from data.synthetic.portraits.fitting import make_fitting
+from data.synthetic.portraits.hair_colours import DyedStrands
 from data.synthetic.portraits.hair_laying import make_bed
 from data.synthetic.portraits.hairdos import Hairdo, grow, thin
 from data.synthetic.portraits.head import EYES, FACE, TEETH, Head
@@ -25,6 +25,8 @@ YEARS = (18.0, 80.0)
 # Metres below the chin, along a neck that leans forward, at which skin begins to follow the shoulders, and does so
 # altogether.
 NECK, NECK_LEAN = (0.0, 0.085), 0.30
+FEW_STRANDS = 400  # a group of hair keeps so many: brows and lashes have few and need them
+FEWER_STEPS = -3  # shares of hair of 2 to half this power have shorter polylines, too
 IDENTITY_LIMIT = 2.5  # standard deviations
 
 
@@ -41,21 +43,27 @@ class Character:
     hairdo: Hairdo
     outfit: Outfit
     face_albedo: float
-    thinned: dict[int, tuple[hair.Strands, ...]] = field(default_factory=dict)
+    thinned: dict[int, tuple[DyedStrands, ...]] = field(default_factory=dict)
 
-    def strands(self, share: float) -> tuple[hair.Strands, ...]:
+    def strands(self, share: float) -> tuple[DyedStrands, ...]:
         """The scalp's hair, if any, first, then brows, lashes and beard: about that share of the strands, which are
         wider for it; one of few shares, so that it is seldom made anew."""
         step = round(2.0 * np.log2(share))
         if step not in self.thinned:
             groups = [group for group in (self.hairdo.scalp, *self.hairdo.others) if group is not None]
-            self.thinned[step] = tuple(thin(group, 2.0 ** (step / 2)) if step < 0 else group for group in groups)
+            if step < 0:
+                groups = [
+                    thin(group, max(2.0 ** (step / 2), min(1.0, FEW_STRANDS / max(len(group.points), 1))))
+                    for group in groups
+                ]
+            self.thinned[step] = tuple(with_fewer_steps(group) if step <= FEWER_STEPS else group for group in groups)
         return self.thinned[step]
 
 
 @dataclass(frozen=True)
 class Person:
-    """identity: (I,) float32 weights; neutral: (V, 3) float32 the head without expression; worn: (P, 3) the outfit fitted to it"""
+    """identity: (I,) float32 weights of the head; neutral: (V, 3) float32 the head without expression; worn: (P, 3) the
+    outfit fitted to it"""
 
     studio: "Studio"
     character: Character
@@ -66,6 +74,13 @@ class Person:
     def express(self, weights: Mapping[str, float], gaze: tuple[float, float]) -> np.ndarray:
         """(V, 3) float32: see Head.express."""
         return self.studio.head.express(self.neutral, weights, gaze)
+
+
+def with_fewer_steps(strands: DyedStrands) -> DyedStrands:
+    """Strands with about half as many points."""
+    count = strands.points.shape[1]
+    kept = np.unique(np.round(np.linspace(0, count - 1, count // 2 + 1)).astype(int))
+    return replace(strands, points=strands.points[:, kept], widths=strands.widths[:, kept])
 
 
 class Studio:

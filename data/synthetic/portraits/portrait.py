@@ -24,8 +24,8 @@ from Sim3DR import draw_lit, get_normal
 # Metres that the textures of the head's surfaces and of pieces span, about: which level of them is drawn goes by it.
 SPANS = {EYES: 0.06, TEETH: 0.10, GUMS: 0.12}
 SKIN_SPAN, PIECE_SPAN = 0.30, 0.40
-# All strands are drawn where a metre has so many pixels, as in a face 600 pixels wide; the smaller, the fewer.
-FINE_HAIR, LEAST_HAIR = 4500.0, 0.10
+# All strands are drawn where a metre has so many pixels, as in a face 900 pixels wide; the smaller, the fewer.
+FINE_HAIR, LEAST_HAIR = 7000.0, 0.09
 SHOULDERS_FOLLOW = (0.12, 0.35, 0.20)  # shares of the head's pitch, yaw and roll
 NEAREST = 0.02  # metres before the camera
 SHADOW_REACH = 0.30  # metres about the head's middle within which things throw shadows
