@@ -169,12 +169,12 @@ def draw_samples(look: Look, wanted: Sequence[Wanted]) -> list[DrawnSample]:
 @lru_cache(maxsize=KEPT_CHARACTERS)
 def character_of(recipe: Recipe, seed: int, epoch: int, number: int) -> Character:
     """The character of that number in an epoch."""
-    return world_of(recipe).studio.draw_character(np.random.default_rng([seed, epoch, number, 0xCA57]))
+    return world_of(recipe, coarse=True).studio.draw_character(np.random.default_rng([seed, epoch, number, 0xCA57]))
 
 
 def draw_sample(look: Look, wanted: Wanted) -> DrawnSample:
     """Somebody with the looks of a character, doing one of the actions."""
-    world = world_of(look.recipe)
+    world = world_of(look.recipe, coarse=True)
     rng = np.random.default_rng([look.seed, look.epoch, wanted.index, 0xFACE])
     character = character_of(look.recipe, look.seed, look.epoch, wanted.character)
     person = world.studio.person(character, world.studio.draw_identity(rng))

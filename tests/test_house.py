@@ -24,6 +24,7 @@ ALLOWED = {
 # Pictures are drawn by the rasterizer; the predictor is the Python side of a step, and stands where the steps do.
 DRAWING = ("pictures", "prediction_pictures", "deformation_pictures", "textures", "threeddfa_files")
 EXTRA = {
+    "data/synthetic_dataset.py": ("data.synthetic",),
     **{f"util/{name}.py": ("Sim3DR",) for name in DRAWING},
     "util/predictor.py": ("data", "models"),
     "util/photo_predictor.py": ("data",),
@@ -50,15 +51,16 @@ def project_files() -> list[Path]:
 @pytest.mark.parametrize("path", project_files(), ids=lambda path: str(path.relative_to(HOUSE)))
 def test_arrows(path):
     name = path.relative_to(HOUSE).as_posix()
-    folder = "data/synthetic" if name.startswith("data/synthetic") else name.split("/")[0]
+    folder = "data/synthetic" if name.startswith("data/synthetic/") else name.split("/")[0]
     allowed = ALLOWED[folder] + EXTRA.get(name, ())
     wrong = {module for module in imported(path) if not any(f"{module}.".startswith(f"{a}.") for a in allowed)}
     assert not wrong, f"{name} must not import {wrong}"
     if folder == "options":
         tables = {module for module in imported(path) if module.split(".")[0] != "options"}
         assert tables <= {"data", "models"}, f"{name}: options may import the two name tables only"
-    if folder == "data":
-        assert not any(module.startswith("data.synthetic") for module in imported(path))
+    if folder == "data" and name not in EXTRA:
+        # data/__init__.py names the data sets, one of which draws its samples
+        assert not any(f"{module}.".startswith("data.synthetic.") for module in imported(path))
 
 
 def test_every_model_lies_in_the_file_of_its_name():

@@ -34,8 +34,10 @@ class World(Protocol):
 
 
 @cache
-def world_of(recipe: Recipe) -> World:
-    """Raises FileNotFoundError or InputError for files that the recipe names."""
+def world_of(recipe: Recipe, coarse: bool = False) -> World:
+    """coarse: for small pictures, where the world has a way to draw those faster.
+
+    Raises FileNotFoundError or InputError for files that the recipe names."""
     # Imported here: either takes seconds to be made ready, and no process wants both.
     if recipe.face_model is None:
         from data.synthetic.procedural_world import ProceduralWorld
@@ -43,4 +45,4 @@ def world_of(recipe: Recipe) -> World:
         return ProceduralWorld(face_with(recipe.topology and Path(recipe.topology)), recipe)
     from data.synthetic.portraits.world import make_portrait_world
 
-    return make_portrait_world(recipe)
+    return make_portrait_world(recipe, coarse)

@@ -9,8 +9,8 @@ from scipy.interpolate import PchipInterpolator
 from data.synthetic.portraits.head import Head
 from data.synthetic.portraits.star import Star, make_star
 
-COLUMNS, ROWS = 97, 120  # of the table: around, from back to back over the front; down
-TOP, BOTTOM = 0.115, -0.60  # metres along the surface from the rim: up the neck, down the body
+COLUMNS, ROWS = 97, 260  # of the table: around, from back to back over the front; down
+TOP, BOTTOM = 0.115, -1.50  # metres along the surface from the rim: up the neck, down the body
 # Below the rim: y below it at side, front and back; half width; z before its front and behind its back; metres.
 _SECTIONS = (
     (0.021, 0.030, 0.028, 0.156, 0.012, 0.012),
@@ -19,6 +19,7 @@ _SECTIONS = (
     (0.200, 0.210, 0.210, 0.208, 0.052, 0.030),
     (0.380, 0.360, 0.380, 0.204, 0.040, 0.022),
     (0.620, 0.560, 0.600, 0.198, 0.030, 0.015),
+    (1.600, 1.540, 1.580, 0.190, 0.030, 0.015),
 )
 _BOXY = 0.80  # power of the super-ellipse: a body is boxier than an ellipse
 
@@ -44,7 +45,7 @@ class Bust:
 
 
 def rim_of(head: Head) -> np.ndarray:
-    """(L, 3) places of the open rim below the skin of the mean head, by azimuth about its middle, -pi..pi."""
+    """(L,) vertices of the open rim below the skin, by azimuth about its middle, -pi..pi."""
     triangles = head.skin_triangles
     edges = np.sort(np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]]), axis=1)
     edges, count = np.unique(edges, axis=0, return_counts=True)
@@ -52,12 +53,12 @@ def rim_of(head: Head) -> np.ndarray:
     border = border[head.mean[border, 1] < head.mean[head.landmarks68[8], 1] - 0.03]  # not eyes and mouth
     rim = head.mean[border]
     middle = (rim[:, 2].min() + rim[:, 2].max()) / 2
-    return rim[np.argsort(np.arctan2(rim[:, 0], rim[:, 2] - middle))]
+    return border[np.argsort(np.arctan2(rim[:, 0], rim[:, 2] - middle))]
 
 
 def make_bust(head: Head) -> Bust:
     """The table: the innermost skin seen from within the chest, and sections of a body below the rim."""
-    rim = rim_of(head)
+    rim = head.mean[rim_of(head)]
     middle = (rim[:, 2].min() + rim[:, 2].max()) / 2
     centre = np.array([0.0, rim[:, 1].min() + 0.02, middle])
     chin = head.mean[head.landmarks68[8]]
@@ -73,6 +74,8 @@ def make_bust(head: Head) -> Bust:
     places = np.stack(columns, axis=1)
     around = np.gradient(np.concatenate([places[:, -2:-1], places, places[:, 1:2]], axis=1), axis=1)[:, 1:-1]
     normal = np.cross(np.gradient(places, axis=0), around)
+    for row in reversed(range(ROWS - 1)):  # above the end of a short column, where the surface stands still
+        normal[row] = np.where(normal[row].any(axis=1, keepdims=True), normal[row], normal[row + 1])
     normal = cv2.GaussianBlur(np.concatenate([normal[:, -9:-1], normal, normal[:, 1:9]], axis=1), (0, 0), 2.0)[:, 8:-8]
     # at the top of the nape columns end early, in one place that has no normal
     normal /= np.maximum(np.linalg.norm(normal, axis=2, keepdims=True), 1e-12)

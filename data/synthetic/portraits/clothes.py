@@ -12,7 +12,8 @@ from data.synthetic.portraits.pieces import Piece
 from data.synthetic.portraits.solids import merged, sheet, through, tube
 
 AROUND, DOWN = 49, 20  # vertices of a garment
-HEM = -0.45  # metres below the rim at which clothes end
+HEM = -1.40  # metres below the rim at which clothes end, beyond most pictures
+WAIST = -0.45  # and ties and rows of buttons
 REPEAT = 0.40  # metres of cloth that a texture is laid over, some; around the body a whole number of times
 PI = np.pi
 
@@ -40,7 +41,7 @@ def drape(
     lift: metres off the skin at the edge; it grows downwards; crease: metres that folds are deep, away from the edge
     """
     turn = np.linspace(-PI, PI, AROUND) if turn is None else turn
-    share = np.linspace(0.0, 1.0, rows)[:, None] ** 1.4
+    share = np.linspace(0.0, 1.0, rows)[:, None] ** 2.2
     along = edge + share * (hem - edge)
     folds = smooth_noise(rng, rows, len(turn), rng.uniform(7, 14))
     folds[:, -1] = folds[:, 0]
@@ -53,9 +54,13 @@ def drape(
 
 
 def skin_below(bust: Bust, skin_albedo: np.ndarray) -> Piece:
-    """More skin below the rim, for what is cut low."""
-    turn, along = np.linspace(-PI, PI, AROUND)[None], np.linspace(0.004, -0.22, 8)[:, None]
-    return sheet(bust.place(turn, along, np.linspace(0.0, 0.002, 8)[:, None] - 0.0008), skin_albedo, 0.1, on_body=True)
+    """More skin below the rim, for what is cut low: it begins behind the rim."""
+    turn, along = (
+        np.linspace(-PI, PI, AROUND)[None],
+        np.array([0.012, 0.0, -0.02, -0.05, -0.08, -0.12, -0.17, -0.22])[:, None],
+    )
+    lift = np.interp(along, [-0.22, 0.0, 0.012], [0.002, -0.0006, -0.004])
+    return sheet(bust.place(turn, along, lift), skin_albedo, 0.1, on_body=True)
 
 
 def band(bust: Bust, edge: np.ndarray, turn: np.ndarray, lift: float, width: float, colour: np.ndarray) -> Piece:
@@ -113,8 +118,8 @@ def shirt(rng: np.random.Generator, bust: Bust, skin_albedo: np.ndarray, cloth: 
     neck = neckline(turn, 0.028, 0.062, 0.045)
     edge = neck - opening * np.exp(-np.square(turn / 0.22))
     body = drape(rng, bust, cloth, edge, 0.004)
-    buttons = np.linspace(edge[AROUND // 2] - 0.015, HEM, 7)
-    path = bust.place(np.zeros((1, 30)), np.linspace(edge[AROUND // 2], HEM, 30)[None], 0.014)[0]
+    buttons = np.linspace(edge[AROUND // 2] - 0.015, WAIST, 7)
+    path = bust.place(np.zeros((1, 30)), np.linspace(edge[AROUND // 2], WAIST, 30)[None], 0.014)[0]
     placket = sheet(
         tube(path, np.array([0.014, 0.002]), np.array([1.0, 0.0, 0.0]), 4),
         0.92 * cloth.tint,
@@ -170,7 +175,7 @@ def disc(place: np.ndarray, radius: float, colour: np.ndarray) -> Piece:
 def tie(rng: np.random.Generator, bust: Bust, top: float) -> Piece:
     """A knot and what hangs from it."""
     cloth = draw_cloth(rng, plain=0.4)
-    along = np.concatenate([top + np.array([0.012, 0.0, -0.03]), np.linspace(top - 0.034, HEM, 12)])
+    along = np.concatenate([top + np.array([0.012, 0.0, -0.03]), np.linspace(top - 0.034, WAIST, 12)])
     width = np.concatenate([[0.016, 0.019, 0.011], np.linspace(0.014, rng.uniform(0.03, 0.045), 12)])
     lift = np.concatenate([[0.018, 0.024, 0.022], np.full(12, 0.0185)])
     path = bust.place(np.zeros((1, 15)), along[None], lift)[0]
@@ -318,10 +323,13 @@ assert -HEM < -BOTTOM
 
 
 def draw_clothes(
-    rng: np.random.Generator, bust: Bust, skin_albedo: np.ndarray, masculine: bool
+    rng: np.random.Generator, bust: Bust, skin_albedo: np.ndarray, masculine: bool, flat: bool = False
 ) -> tuple[tuple[Piece, ...], Cloth]:
-    """What somebody with a skin albedo (3,), linear, wears, and the cloth of the sleeves."""
+    """What somebody with a skin albedo (3,), linear, wears, and the cloth of the sleeves.
+
+    flat: something lies over the shoulders, so nothing stands off there
+    """
     shares = np.array([share[0 if masculine else 1] for share in GARMENTS.values()])
-    garment = list(GARMENTS)[int(rng.choice(len(shares), p=shares / shares.sum()))]
+    garment = t_shirt if flat else list(GARMENTS)[int(rng.choice(len(shares), p=shares / shares.sum()))]
     cloth = draw_cloth(rng)
     return garment(rng, bust, skin_albedo, cloth), cloth

@@ -12,7 +12,7 @@ from data.synthetic.portraits.traits import Traits
 EYE_SIZE = 256
 RING = 1024  # steps around the iris in which its fibres are drawn
 WIDEST = 0.55  # radians, more than the largest iris
-SCLERA = to_linear(np.array([0.81, 0.78, 0.75]))
+SCLERA = to_linear(np.array([0.75, 0.72, 0.69]))
 # radii to the limbus and of the pupil are in metres; angles are seen from the eyeball's centre
 
 

@@ -222,8 +222,8 @@ def shroud(
 
 def throat(rng: np.random.Generator, fit: Fitting, cloth: Cloth, height: float) -> Piece:
     """The same cloth over neck and shoulders, up to a height above the rim of the skin in front, metres."""
-    edge = neckline(np.linspace(-PI, PI, AROUND), height, max(height, 0.06), 0.08)
-    return drape(rng, fit.bust, cloth, edge, 0.022, 0.008, hem=-rng.uniform(0.07, 0.16), rows=9)
+    edge = neckline(np.linspace(-PI, PI, AROUND), height, max(height, 0.06), max(height, 0.08))
+    return drape(rng, fit.bust, cloth, edge, 0.018, 0.008, hem=-rng.uniform(0.07, 0.16), rows=9)
 
 
 def hood(rng: np.random.Generator, fit: Fitting) -> HatAndCover:
@@ -250,7 +250,7 @@ def headscarf(rng: np.random.Generator, fit: Fitting) -> HatAndCover:
     lift = 0.004 + rng.uniform(0.008, 0.024) * (1 - fold**6) * np.ones((28, 1))
     lift = lift + 0.003 * smooth_noise(rng, 28, AROUND, 9) * (1 - fold**8)
     cloth = draw_cloth(rng, plain=0.65)
-    return (shroud(fit.skull, cloth, opening, elevation, lift), throat(rng, fit, cloth, 0.10)), EVERYTHING
+    return (shroud(fit.skull, cloth, opening, elevation, lift), throat(rng, fit, cloth, 0.112)), EVERYTHING
 
 
 Hat = Callable[[np.random.Generator, Fitting], HatAndCover]

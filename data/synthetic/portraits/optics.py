@@ -15,6 +15,7 @@ from data.synthetic.portraits.grain import BLOTCHED, FINE, SOFT, cover
 from data.synthetic.portraits.light import LUMINANCE
 
 WHITE = 2.5  # the brightest light that a sensor tells from brighter ones
+SMALLEST = 56  # pixels a side that pictures are shrunk to: in smaller ones nobody knows a face
 KNEE = 0.7  # above this, highlights are pressed together
 SEPIA = np.float32([1.07, 0.97, 0.78])
 RANGE = tuple[float, float]
@@ -43,9 +44,9 @@ KINDS = {
     "old telephone": Kind(0.12, (0.8, 2.5), (0.01, 0.05), (0.9, 1.4), (0.6, 1.2), (0.0, 1.5), (1.3, 3.5), (35, 80)),
     "webcam": Kind(0.10, (0.8, 2.8), (0.008, 0.035), (0.8, 1.3), (0.5, 1.2), (0.0, 1.5), (1.2, 3.0), (45, 85)),
     "compact": Kind(0.16, (0.4, 1.2), (0.004, 0.02), (1.0, 1.35), (0.9, 1.3), (0.2, 1.2), (1.0, 1.8), (60, 95)),
-    "reflex": Kind(0.18, (0.2, 0.7), (0.001, 0.008), (0.9, 1.25), (0.85, 1.15), (0.0, 0.5), (1.0, 1.2), (80, 98)),
+    "reflex": Kind(0.22, (0.2, 0.7), (0.001, 0.008), (0.9, 1.25), (0.85, 1.15), (0.0, 0.5), (1.0, 1.2), (80, 98)),
     "film": Kind(0.06, (0.6, 1.8), (0.008, 0.03), (0.8, 1.4), (0.5, 1.2), (0.0, 0.6), (1.0, 2.0), (60, 95)),
-    "surveillance": Kind(0.08, (1.5, 5.0), (0.01, 0.06), (0.7, 1.3), (0.2, 0.9), (0.0, 1.0), (2.0, 6.0), (25, 70)),
+    "surveillance": Kind(0.04, (1.5, 5.0), (0.01, 0.06), (0.7, 1.3), (0.2, 0.9), (0.0, 1.0), (2.0, 6.0), (25, 70)),
 }
 NAMES = tuple(KINDS)
 SHARES = np.array([kind.share for kind in KINDS.values()])
@@ -147,7 +148,7 @@ def develop(rng: np.random.Generator, light: np.ndarray, camera: Camera | None =
     """
     camera = camera or draw_camera(rng)
     height, width = light.shape[:2]
-    size = max(8, round(width / camera.shrink)), max(8, round(height / camera.shrink))
+    size = [max(min(side, SMALLEST), round(side / camera.shrink)) for side in (width, height)]
     if camera.shrink > 1.1:  # areas take seven times as long, and are needed where several pixels become one
         light = cv2.resize(light, size, interpolation=cv2.INTER_AREA if camera.shrink > 1.6 else cv2.INTER_LINEAR)
     scale = light.shape[1] / 800.0

@@ -1,17 +1,17 @@
 """People: characters, which are looks, hair and clothes on the mean head, and persons, who have heads of their own."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
-from data.synthetic import hair
 from data.synthetic.geometry import smooth_step
+from data.synthetic.portraits.bust import rim_of
 from data.synthetic.portraits.fitting import make_fitting
+from data.synthetic.portraits.hair_colours import DyedStrands
 from data.synthetic.portraits.hair_laying import make_bed
-from data.synthetic.portraits.hair_ribbons import move_strands
-from data.synthetic.portraits.hairdos import Hairdo, grow
+from data.synthetic.portraits.hairdos import Hairdo, grow, thin
 from data.synthetic.portraits.head import EYES, FACE, TEETH, Head
 from data.synthetic.portraits.light import LUMINANCE
 from data.synthetic.portraits.looks import Look, Looks
@@ -25,6 +25,8 @@ YEARS = (18.0, 80.0)
 # Metres below the chin, along a neck that leans forward, at which skin begins to follow the shoulders, and does so
 # altogether.
 NECK, NECK_LEAN = (0.0, 0.085), 0.30
+FEW_STRANDS = 400  # a group of hair keeps so many: brows and lashes have few and need them
+FEWER_STEPS = -3  # shares of hair of 2 to half this power have shorter polylines, too
 IDENTITY_LIMIT = 2.5  # standard deviations
 
 
@@ -33,6 +35,7 @@ class Character:
     """Everything about a person but the shape of the head, on the mean head.
 
     levels: for each surface of the head the levels of its texture; face_albedo: the mean luminance of its skin
+    thinned: what `strands` has made already
     """
 
     look: Look
@@ -40,29 +43,52 @@ class Character:
     hairdo: Hairdo
     outfit: Outfit
     face_albedo: float
+    thinned: dict[int, tuple[DyedStrands, ...]] = field(default_factory=dict)
+
+    def strands(self, share: float) -> tuple[DyedStrands, ...]:
+        """The scalp's hair, if any, first, then brows, lashes and beard: about that share of the strands, which are
+        wider for it; one of few shares, so that it is seldom made anew."""
+        step = round(2.0 * np.log2(share))
+        if step not in self.thinned:
+            groups = [group for group in (self.hairdo.scalp, *self.hairdo.others) if group is not None]
+            if step < 0:
+                groups = [
+                    thin(group, max(2.0 ** (step / 2), min(1.0, FEW_STRANDS / max(len(group.points), 1))))
+                    for group in groups
+                ]
+            self.thinned[step] = tuple(with_fewer_steps(group) if step <= FEWER_STEPS else group for group in groups)
+        return self.thinned[step]
 
 
 @dataclass(frozen=True)
 class Person:
-    """neutral: (V, 3) float32 the head without expression; worn: (P, 3) the outfit fitted to it; scalp: hair fitted to
-    it, or None"""
+    """identity: (I,) float32 weights of the head; neutral: (V, 3) float32 the head without expression; worn: (P, 3) the
+    outfit fitted to it"""
 
     studio: "Studio"
     character: Character
+    identity: np.ndarray
     neutral: np.ndarray
     worn: np.ndarray
-    scalp: hair.Strands | None
 
     def express(self, weights: Mapping[str, float], gaze: tuple[float, float]) -> np.ndarray:
         """(V, 3) float32: see Head.express."""
         return self.studio.head.express(self.neutral, weights, gaze)
 
 
+def with_fewer_steps(strands: DyedStrands) -> DyedStrands:
+    """Strands with about half as many points."""
+    count = strands.points.shape[1]
+    kept = np.unique(np.round(np.linspace(0, count - 1, count // 2 + 1)).astype(int))
+    return replace(strands, points=strands.points[:, kept], widths=strands.widths[:, kept])
+
+
 class Studio:
     """A head, and what is the same for everybody who has one: made once a process, in a few seconds.
 
     neck_weight: (V, 1) 0 on the head .. 1 where skin moves with the shoulders; casters: see coarse_triangles
-    wet: drawn vertices of eyes and teeth, whose reflections are sharp
+    rim: drawn vertices of the skin's lower rim
+    wet: (M,) whether a drawn vertex is of eyes and teeth, whose reflections are sharp
     """
 
     def __init__(self, head: Head):
@@ -73,9 +99,9 @@ class Studio:
         self.transfer = head_transfer(head)
         self.casters = coarse_triangles(head)
         self.neck_weight = neck_weight(head)
-        wet = np.zeros(len(head.source), bool)
-        wet[head.drawn_triangles[np.isin(head.surface, (EYES, TEETH))]] = True
-        self.wet = np.flatnonzero(wet)
+        self.rim = np.flatnonzero(np.isin(head.source, rim_of(head)))
+        self.wet = np.zeros(len(head.source), bool)
+        self.wet[head.drawn_triangles[np.isin(head.surface, (EYES, TEETH))]] = True
 
     @cached_property
     def face_vertices(self) -> np.ndarray:
@@ -94,7 +120,8 @@ class Studio:
         years = YEARS[0] + (YEARS[1] - YEARS[0]) * traits.age
         hairdo = grow(rng, self.bed, traits.roots, traits.melanin, traits.masculine, years)
         skin = look.albedo[self.face_vertices].mean(axis=0) * DETAIL_MEAN
-        worn = draw_wear(rng, self.fit, skin, traits.masculine, traits.age)
+        chest = look.albedo[self.rim].mean(axis=0) * DETAIL_MEAN
+        worn = draw_wear(rng, self.fit, skin, chest, traits.masculine, traits.age)
         scalp = None if hairdo.scalp is None else worn.press(hairdo.scalp)
         hairdo = replace(hairdo, scalp=scalp, others=tuple(worn.trim(strands) for strands in hairdo.others))
         look = self.paint_below(look, hairdo)
@@ -117,11 +144,7 @@ class Studio:
     def person(self, character: Character, identity: np.ndarray) -> Person:
         """A character with a head of weights (I,)."""
         neutral = self.head.neutral(identity)
-        scalp = character.hairdo.scalp
-        if scalp is not None:
-            moved = move_strands(scalp, self.head.skin_triangles, self.head.mean, neutral)
-            scalp = replace(scalp, points=moved)
-        return Person(self, character, neutral, character.outfit.fitted(neutral - self.head.mean), scalp)
+        return Person(self, character, identity, neutral, character.outfit.fitted(neutral - self.head.mean))
 
 
 def neck_weight(head: Head) -> np.ndarray:

@@ -4,13 +4,13 @@ Camera space throughout: x right, y up, z towards the camera, metres. Light is l
 """
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from data.synthetic import hair
 from data.synthetic.portraits.hair_ribbons import move_strands, ribbons
-from data.synthetic.portraits.hairdos import thin
 from data.synthetic.portraits.head import EYES, GUMS, TEETH
 from data.synthetic.portraits.light import LUMINANCE, Lights, exposure
 from data.synthetic.portraits.outfit import WHITE, level_for
@@ -24,10 +24,12 @@ from Sim3DR import draw_lit, get_normal
 # Metres that the textures of the head's surfaces and of pieces span, about: which level of them is drawn goes by it.
 SPANS = {EYES: 0.06, TEETH: 0.10, GUMS: 0.12}
 SKIN_SPAN, PIECE_SPAN = 0.30, 0.40
-# All strands are drawn where a metre has so many pixels, as in a face 600 pixels wide; the smaller, the fewer.
-FINE_HAIR, LEAST_HAIR = 4500.0, 0.10
+# All strands are drawn where a metre has so many pixels, as in a face 900 pixels wide; the smaller, the fewer.
+FINE_HAIR, LEAST_HAIR = 7000.0, 0.09
 SHOULDERS_FOLLOW = (0.12, 0.35, 0.20)  # shares of the head's pitch, yaw and roll
+NEAREST = 0.02  # metres before the camera
 SHADOW_REACH = 0.30  # metres about the head's middle within which things throw shadows
+EDGE = 0.25  # the cosine to the line of sight by which skin may turn away and still be drawn: of coarse triangles
 CLOTH_SKY = 0.75  # the share of the surroundings' light that pieces get, which know nothing of what hides it
 
 
@@ -62,6 +64,12 @@ class Frame:
     def pixels_per_metre(self, distance: float) -> float:
         """How many drawn pixels a metre is at a distance."""
         return float(self.projection[0, 0]) * self.width / 2 * self.scale / distance
+
+
+@lru_cache(maxsize=256)
+def ribbon_triangles(count: int, steps: int) -> np.ndarray:
+    """hair.ribbon_triangles, kept: few numbers of strands are drawn again and again."""
+    return hair.ribbon_triangles(count, steps)
 
 
 def whole_frame(projection: np.ndarray, size: int) -> Frame:
@@ -117,11 +125,10 @@ def draw_portrait(
     centre = R_t[3, :3].astype(np.float32)
     ambient = irradiance(lights, person.studio.transfer, R_t[:3, :3], mouth_opening(head, vertices))
     shadows = [Shadow(lamp, casters.points, casters.triangles, centre, SHADOW_REACH) for lamp in lights.lamps]
-    lit = [shadow.lit(skin.points) for shadow in shadows]
-    factor = exposure(rng, lights, *face_brightness(person, skin, lights, ambient, lit))
+    factor = exposure(rng, lights, *face_brightness(person, skin, lights, ambient, shadows))
     lights, ambient = lights.scale(factor), ambient * np.float32(factor)
     parts = [
-        light_head(person, skin, lights, ambient, lit, sharpness),
+        light_head(person, skin, lights, ambient, shadows, sharpness),
         light_worn(person, worn, lights, shadows, sharpness),
     ]
     parts += [
@@ -132,16 +139,13 @@ def draw_portrait(
 
 
 def strands_of(person: Person, vertices: np.ndarray, sharpness: float) -> list[hair.Strands]:
-    """The scalp's hair, if any, first, then brows, lashes and beard, moved with the skin (V, 3), canonical metres.
-
-    There are fewer and wider strands where a metre has few pixels."""
+    """A character's hair on a person's head (V, 3), canonical metres: the scalp's moves with the head, the rest with
+    the skin. There are fewer and wider strands where a metre has few pixels."""
     share = float(np.clip(sharpness / FINE_HAIR, LEAST_HAIR, 1.0))
     triangles, mean = person.studio.head.skin_triangles, person.studio.head.mean
-    groups = [person.scalp, *person.character.hairdo.others]
-    thinned = [thin(group, share) if share < 1.0 else group for group in groups if group is not None]
     return [
-        replace(group, points=move_strands(group, triangles, mean, vertices)) if group.turns else group
-        for group in thinned
+        replace(group, points=move_strands(group, triangles, mean, vertices if group.turns else person.neutral))
+        for group in person.character.strands(share)
     ]
 
 
@@ -151,7 +155,7 @@ def place_strands(strands: hair.Strands, R_t: np.ndarray, shoulders: np.ndarray)
     if not strands.turns:
         share = np.clip((HAIR_ON_SHOULDERS[0] - points[..., 1:2]) / np.float32(HAIR_ON_SHOULDERS[1]), 0.0, 1.0)
     vertices, tangents = ribbons(blend_poses(points, R_t, shoulders, share), strands.widths)
-    return Mesh(vertices, tangents, hair.ribbon_triangles(*points.shape[:2]))
+    return Mesh(vertices, tangents, ribbon_triangles(*points.shape[:2]))
 
 
 def join(meshes: list[Mesh]) -> Mesh:
@@ -163,34 +167,45 @@ def join(meshes: list[Mesh]) -> Mesh:
 
 
 def face_brightness(
-    person: Person, skin: Mesh, lights: Lights, ambient: np.ndarray, lit: list[np.ndarray]
+    person: Person, skin: Mesh, lights: Lights, ambient: np.ndarray, shadows: list[Shadow]
 ) -> tuple[float, float]:
     """Mean luminance of the light on the visible face, by 68 points of it, and of their albedo."""
     chosen = person.studio.head.landmarks68
-    facing = np.maximum(-(skin.normals[chosen] * skin.points[chosen]).sum(axis=1), 0.0) + 1e-4
+    points, normals = skin.points[chosen], skin.normals[chosen]
+    facing = np.maximum(-(normals * points).sum(axis=1), 0.0) + 1e-4
     light = ambient[chosen] @ LUMINANCE
-    for lamp, open_sky in zip(lights.lamps, lit, strict=True):
-        light += np.maximum(skin.normals[chosen] @ lamp.direction, 0.0) * open_sky[chosen] * (lamp.colour @ LUMINANCE)
+    for lamp, shadow in zip(lights.lamps, shadows, strict=True):
+        light += np.maximum(normals @ lamp.direction, 0.0) * shadow.lit(points) * (lamp.colour @ LUMINANCE)
     return float(np.average(light, weights=facing)), person.character.face_albedo
 
 
 def light_head(
-    person: Person, skin: Mesh, lights: Lights, ambient: np.ndarray, lit: list[np.ndarray], sharpness: float
+    person: Person, skin: Mesh, lights: Lights, ambient: np.ndarray, shadows: list[Shadow], sharpness: float
 ) -> Lit:
-    """The head's drawn vertices."""
+    """The head's drawn vertices. Those that face away are not lit, and triangles between them not drawn."""
     head, look = person.studio.head, person.character.look
-    source = head.source
-    points = skin.points[source]
-    seen = [open_sky[source] for open_sky in lit]
-    light, shine = light_surface(lights, points, skin.normals[source], look.albedo, look.gloss, ambient[source], seen)
-    wet = person.studio.wet
-    shine[wet] = light_surface(
-        lights, points[wet], skin.normals[source[wet]], look.albedo[wet], look.gloss[wet], ambient[source[wet]],
-        [open_sky[wet] for open_sky in seen], wrap=False, lobes=WET_LOBES,
-    )[1]  # fmt: skip
+    facing = np.einsum("vc,vc->v", skin.normals, skin.points) < -EDGE * skin.points[:, 2]
+    chosen = np.flatnonzero(facing[head.source])
+    source = head.source[chosen]
+    light, shine = np.zeros((2, len(head.source), 3), np.float32)
+
+    def lit(part: np.ndarray, **surface: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Of some of the chosen vertices."""
+        at, drawn = source[part], chosen[part]
+        points = skin.points[at]
+        seen = [shadow.lit(points) for shadow in shadows]
+        return light_surface(
+            lights, points, skin.normals[at], look.albedo[drawn], look.gloss[drawn], ambient[at], seen, **surface
+        )
+
+    light[chosen], shine[chosen] = lit(np.arange(len(chosen)))
+    wet = np.flatnonzero(person.studio.wet[chosen])
+    shine[chosen[wet]] = lit(wet, wrap=False, lobes=WET_LOBES)[1]
+    seen = facing[head.triangles].all(axis=1)
     levels = enumerate(person.character.levels)
     textures = [level_for(level, SPANS.get(surface, SKIN_SPAN), sharpness) for surface, level in levels]
-    return Lit(points, light, shine, head.uv, head.drawn_triangles, head.surface, textures)
+    triangles, surface = head.drawn_triangles[seen], head.surface[seen]
+    return Lit(skin.points[head.source], light, shine, head.uv, triangles, surface, textures)
 
 
 def light_worn(person: Person, worn: Mesh, lights: Lights, shadows: list[Shadow], sharpness: float) -> Lit:
@@ -243,6 +258,7 @@ def draw_parts(parts: list[Lit], frame: Frame, behind: np.ndarray) -> np.ndarray
         np.concatenate([part.uv for part in parts]),
         np.concatenate([part.surface + np.uint8(first) for part, first in zip(parts, firsts, strict=False)]),
         [texture for part in parts for texture in part.textures],
-        w=-screen[:, 2],
+        # Triangles are small: perspective matters where one might lie behind the camera.
+        w=-screen[:, 2] if screen[:, 2].max() > -NEAREST else None,
         out=behind,
     )

@@ -18,8 +18,9 @@ from data.synthetic.portraits.pieces import Piece
 GLASSES, SUNGLASSES, HAT, MASK = 0.18, 0.03, 0.10, 0.02  # shares of people
 HAND, OBJECT = 0.09, 0.03
 OLD_GLASSES = 2.2  # so many times as many old people wear glasses
-# Metres: how far below a hat hair is pressed, how far inside it is still drawn, and how far off the skin it lies there
-PRESSED, ROOM, UNDER = 0.035, 0.010, 0.003
+# Metres inside a hat's Cover: where hair begins to be pressed and is so wholly (hats reach below their Cover at the
+# sides), and up to where it is drawn; and how far off the skin it lies there.
+PRESSED, ROOM, UNDER = (-0.06, -0.025), 0.010, 0.003
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Worn:
     def press(self, strands: Strands) -> Strands:
         """Hair on the mean head's scalp as the hat leaves it: flat at its edge and below, without width well inside."""
         depth = self.scalp.depth(strands.points)
-        flat = smooth_step(depth, -PRESSED, 0.0)[..., None] * (depth < ROOM)[..., None]
+        flat = smooth_step(depth, *PRESSED)[..., None] * (depth < ROOM)[..., None]
         offset = strands.points - self.fit.skull.centre
         size = np.linalg.norm(offset, axis=-1, keepdims=True)
         wanted = np.minimum(size, self.fit.skull.radius(offset / size)[..., None] + UNDER)
@@ -49,15 +50,24 @@ class Worn:
 
 
 def draw_wear(
-    rng: np.random.Generator, fit: Fitting, skin_albedo: np.ndarray, masculine: bool, old: float = 0.3
+    rng: np.random.Generator,
+    fit: Fitting,
+    skin_albedo: np.ndarray,
+    chest_albedo: np.ndarray,
+    masculine: bool,
+    old: float = 0.3,
 ) -> Worn:
-    """What one person wears. skin_albedo: (3,) linear, the mean of their skin; old: 0..1, age-like."""
-    clothes, cloth = draw_clothes(rng, fit.bust, skin_albedo, masculine)
-    pieces, scalp, beard = list(clothes), NOTHING, NOTHING
+    """What one person wears.
+
+    skin_albedo, chest_albedo: (3,) linear, of their face and at the rim below it; old: 0..1, age-like
+    """
+    hat, scalp, beard = (), NOTHING, NOTHING
     if rng.random() < HAT:
         shares = np.array(list(HATS.values()))
         hat, scalp = list(HATS)[int(rng.choice(len(shares), p=shares / shares.sum()))](rng, fit)
-        pieces += hat
+    over_shoulders = any(piece.on_body for piece in hat)
+    clothes, cloth = draw_clothes(rng, fit.bust, chest_albedo, masculine, flat=over_shoulders)
+    pieces = [*clothes, *hat]
     before = rng.random()
     if before < MASK:
         mask, beard = draw_mask(rng, fit)
