@@ -21,4 +21,4 @@ def portrait_world(**changes):
     from data.synthetic.portraits.world import PortraitWorld
 
     made = world_of(RECIPE)
-    return PortraitWorld(made.studio, made.topology, made.carried, replace(RECIPE, **changes))
+    return PortraitWorld(made.studio, made.topology, made.face, replace(RECIPE, **changes))

@@ -145,7 +145,7 @@ def marked(monkeypatch):
         return rasterize(screen, world.topology.triangles, colors, bg=behind)
 
     monkeypatch.setattr(world, "draw_picture", draw)
-    monkeypatch.setattr(synthetic_dataset, "world_of", lambda recipe: world)
+    monkeypatch.setattr(synthetic_dataset, "world_of", lambda recipe, coarse: world)
     synthetic_dataset.character_of.cache_clear()
     yield world
     synthetic_dataset.character_of.cache_clear()  # the next test's may be of another world

@@ -77,8 +77,7 @@ def make_bust(head: Head) -> Bust:
     for row in reversed(range(ROWS - 1)):  # above the end of a short column, where the surface stands still
         normal[row] = np.where(normal[row].any(axis=1, keepdims=True), normal[row], normal[row + 1])
     normal = cv2.GaussianBlur(np.concatenate([normal[:, -9:-1], normal, normal[:, 1:9]], axis=1), (0, 0), 2.0)[:, 8:-8]
-    # at the top of the nape columns end early, in one place that has no normal
-    normal /= np.maximum(np.linalg.norm(normal, axis=2, keepdims=True), 1e-12)
+    normal /= np.linalg.norm(normal, axis=2, keepdims=True)
     return Bust(np.concatenate([places, normal], axis=2).astype(np.float32))
 
 

@@ -34,7 +34,7 @@ def people(world):
     ):
         rng = np.random.default_rng(seed)
         person = world.studio.person(world.studio.draw_character(rng), world.studio.draw_identity(rng))
-        found.append((person, *world.pose_face(person, {"jawOpen": 0.3 * seed}, (0.1, 0.0)), pose_from_6dof(six)))
+        found.append((person, *world.make_shot(person, {"jawOpen": 0.3 * seed}, (0.1, 0.0), pose_from_6dof(six))))
     return found
 
 
@@ -113,7 +113,7 @@ def test_the_head_alone_is_as_large_as_its_labels_say(world, people):
     person, vertices, _, R_t = people[0]
     head = world.studio.head
     bald = replace(person.character.hairdo, scalp=None, others=())
-    person = replace(person, character=replace(person.character, hairdo=bald), scalp=None)
+    person = replace(person, character=replace(person.character, hairdo=bald, thinned={}))
     picture = picture_of(person, vertices, R_t, evenly_lit(), whole_frame(PROJECTION, SIZE))
     screen = screen_vertices(transform(vertices, R_t), PROJECTION, SIZE, SIZE)
     above = np.zeros((SIZE, SIZE), np.uint8)

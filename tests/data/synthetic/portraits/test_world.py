@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import simplejpeg
+from scipy.spatial import cKDTree
 
 from data.synthetic import sweep
 from data.synthetic.portraits.portrait import whole_frame
@@ -45,7 +46,10 @@ def test_shots_are_in_the_picture(poses, fov):
         sequence = sweep.draw_sequence(sweep.ACTIONS[number % len(sweep.ACTIONS)], rng)
         shot = world.draw_shot(rng, person, sequence, rng.random())
         assert shot.vertices.dtype == shot.verts.dtype == np.float32
-        np.testing.assert_array_equal(shot.verts, world.carried.places(shot.vertices, world.studio.head.face_triangles))
+        # Labels lie on the face of the same shape: the vertices about them are some millimetres apart.
+        distance, _ = cKDTree(shot.vertices[world.studio.head.skin]).query(shot.verts)
+        assert distance.max() < 0.012
+        assert distance.mean() < 0.003
         points, _ = project(transform(shot.verts, shot.R_t), world.recipe.projection, 100, 100)
         assert points.min() > -2  # the challenge's are shifted by what a point in the middle needs
         assert points.max() < 102
