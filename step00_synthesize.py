@@ -11,7 +11,7 @@ from datetime import timedelta
 from data.synthetic.generate import generate_data_root
 from options.synthesize_options import parse_synthesize_options
 from util.distributed import join_team
-from util.errors import run_step
+from util.errors import InputError, run_step
 from util.ict_files import read_ict, save_ict
 
 
@@ -21,6 +21,12 @@ def main() -> None:
     with join_team(patience=timedelta(days=2)) as team:
         compact = options.__dict__.pop("save_face_model")
         if options.face_model and options.face_model.is_dir():
+            if compact.exists():
+                raise InputError(
+                    f"{compact}: there is one already; take it (--face_model {compact}), or name another "
+                    "(--save_face_model FILE)"
+                )
+            team.barrier()
             if team.is_first:
                 compact.parent.mkdir(parents=True, exist_ok=True)
                 save_ict(read_ict(options.face_model), compact)

@@ -202,9 +202,13 @@ def pose_at(sequence: Sequence, time: float) -> np.ndarray:
 
 
 def keep_inside(R_t: np.ndarray, verts: np.ndarray, projection: np.ndarray = WCPA_PROJECTION) -> np.ndarray:
-    """Shifts a pose (4, 4) sideways so that the face verts (N, 3) stay in the picture, as the recordings' do."""
-    points = transform(verts, R_t)
-    image, distance = project(points, projection, 2, 2)  # 2 x 2 pixels: 1 pixel is half the picture
+    """Shifts a pose (4, 4) sideways so that the face verts (N, 3) stay in the picture, as the recordings' do; and away
+    from a camera whose view is too narrow for the face."""
+    image, distance = project(transform(verts, R_t), projection, 2, 2)  # 2 x 2 pixels: 1 pixel is half the picture
+    while distance.min() <= 0 or np.ptp(image, axis=0).max() > 2 * BORDER:
+        R_t = R_t.copy()
+        R_t[3, :3] *= 1.1
+        image, distance = project(transform(verts, R_t), projection, 2, 2)
     low, high = image.min(axis=0) - 1.0, image.max(axis=0) - 1.0
     shift = np.maximum(-BORDER - low, 0.0) - np.maximum(high - BORDER, 0.0)
     moved = R_t.copy()

@@ -98,6 +98,9 @@ def test_a_clone_is_kept_as_one_file_and_need_not_be_whole(tmp_path, run_script)
     assert read_recipe(where).face_model == str(kept)
     assert len(read_ict(kept).identity) == len(list((tmp_path / "clone").glob("identity*.obj")))
     assert len(list(where.rglob("*_ar.jpg"))) == 6
+    again = ["--data_root", tmp_path / "new" / "other", *ARGUMENTS, "--face_model", tmp_path / "clone"]
+    status, text = run_script(step00_synthesize, *again)
+    assert (status, f"{kept}: there is one already" in text) == (1, True), text
 
 
 def one_world(recipe):

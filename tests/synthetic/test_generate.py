@@ -16,6 +16,7 @@ from util.camera import WCPA_PROJECTION, project, transform
 from util.errors import InputError
 from util.mesh import make_topology, read_obj
 from util.pose import check_pose, pose_to_6dof
+from util.views import camera_from_fov
 
 SIZE = 96
 SMALL = {"num_subjects": 2, "num_test_subjects": 1, "num_actions": 2, "frames": 1, "image_size": SIZE, "seed": 11}
@@ -198,3 +199,15 @@ def test_a_face_near_the_border_is_pulled_inside():
     assert points.max() < 808
     R_t[3, :3] = [0.0, 0.0, -0.5]
     np.testing.assert_array_equal(sweep.keep_inside(R_t, verts), R_t)
+
+
+def test_a_face_that_a_camera_does_not_hold_moves_away():
+    verts = procedural_face().topology.template
+    R_t = np.eye(4)
+    R_t[3, :3] = [0.0, 0.0, -0.5]
+    projection = camera_from_fov(10.0, 800, 800).projection
+    moved = sweep.keep_inside(R_t, verts, projection)
+    points, distance = project(transform(verts, moved), projection, 800, 800)
+    assert points.min() > -8
+    assert points.max() < 808
+    assert distance.mean() > 1.0  # half the view is 9 cm at 1 m, and a face some 20 high
