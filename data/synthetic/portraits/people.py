@@ -1,7 +1,7 @@
 """People: characters, which are looks, hair and clothes on the mean head, and persons, who have heads of their own."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 
 import numpy as np
@@ -46,8 +46,8 @@ class Character:
     thinned: dict[int, tuple[DyedStrands, ...]] = field(default_factory=dict)
 
     def strands(self, share: float) -> tuple[DyedStrands, ...]:
-        """The scalp's hair, if any, first, then brows, lashes and beard: about that share of the strands, which are
-        wider for it; one of few shares, so that it is seldom made anew."""
+        """The scalp's hair, if any, first, then brows, lashes and beard, as few groups as may be: about that share of
+        the strands, which are wider for it; one of few shares, so that it is seldom made anew."""
         step = round(2.0 * np.log2(share))
         if step not in self.thinned:
             groups = [group for group in (self.hairdo.scalp, *self.hairdo.others) if group is not None]
@@ -56,7 +56,9 @@ class Character:
                     thin(group, max(2.0 ** (step / 2), min(1.0, FEW_STRANDS / max(len(group.points), 1))))
                     for group in groups
                 ]
-            self.thinned[step] = tuple(with_fewer_steps(group) if step <= FEWER_STEPS else group for group in groups)
+            if step <= FEWER_STEPS:
+                groups = [with_fewer_steps(group) for group in groups]
+            self.thinned[step] = tuple(joined(groups))
         return self.thinned[step]
 
 
@@ -74,6 +76,18 @@ class Person:
     def express(self, weights: Mapping[str, float], gaze: tuple[float, float]) -> np.ndarray:
         """(V, 3) float32: see Head.express."""
         return self.studio.head.express(self.neutral, weights, gaze)
+
+
+def joined(groups: Sequence[DyedStrands]) -> list[DyedStrands]:
+    """As few groups as there are kinds of strands: those that turn with the skin or not, of so many points."""
+    kinds: dict[tuple[bool, int], list[DyedStrands]] = {}
+    for group in groups:
+        kinds.setdefault((group.turns, group.points.shape[1]), []).append(group)
+    names = [name.name for name in fields(DyedStrands) if name.name != "turns"]
+    return [
+        replace(same[0], **{name: np.concatenate([getattr(group, name) for group in same]) for name in names})
+        for same in kinds.values()
+    ]
 
 
 def with_fewer_steps(strands: DyedStrands) -> DyedStrands:
