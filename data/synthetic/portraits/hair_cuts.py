@@ -15,7 +15,7 @@ class Cut:
     opening: share of the face's half width that hair from the sides leaves free
     curl: radius of curls, turns: of each; clump: how far tips gather in locks 0..1, of `lock` strands
     count: strands; steps: points less one; width: half width, metres; tip: width at the end, as a share
-    tie: "", "ponytail", "high ponytail", "bun", "top bun" or "braids"; gloss: 0 dull .. 1 wet
+    tie: "", "ponytail", "high ponytail", "bun", "top bun" or "braids"
     often: weights of being drawn for men and women; melanin: for (fair, dark) skin, times these
     """
 
@@ -40,7 +40,6 @@ class Cut:
     width: float = 0.0010
     tip: float = 0.3
     tie: str = ""
-    gloss: float = 0.4
     often: tuple[float, float] = (1.0, 1.0)
     melanin: tuple[float, float] = (1.0, 1.0)
 
@@ -55,7 +54,7 @@ CUTS = (
     Cut("side part", (0.050, 0.085), 0.35, 0.014, "across", 0.12, 0.35, 0.25, often=(3.0, 0.4)),
     Cut("swept back", (0.060, 0.100), 0.40, 0.014, "back", 0.06, 0.45, 0.45, often=(2.0, 0.5)),
     Cut("quiff", (0.045, 0.070), 0.75, 0.028, "back", 0.04, 0.25, 0.2, cling=0.45, often=(2.0, 0.2)),
-    Cut("slicked", (0.070, 0.120), 0.08, 0.003, "back", 0.02, 0.7, 0.6, clump=0.8, gloss=1.0, often=(1.0, 0.7)),
+    Cut("slicked", (0.070, 0.120), 0.08, 0.003, "back", 0.02, 0.7, 0.6, clump=0.8, often=(1.0, 0.7)),
     Cut("undercut", (0.060, 0.100), 0.45, 0.016, "across", 0.08, 0.08, 0.06, often=(1.5, 0.5)),
     Cut("faux hawk", (0.040, 0.070), 0.85, 0.022, "up", 0.0, 0.12, 0.12, steps=4, clump=0.8, cling=0, often=(0.6, 0.2)),
     Cut("mullet", (0.050, 0.080), 0.35, 0.012, "down", 0.15, 0.5, 2.0, 0.8, steps=9, often=(0.6, 0.4)),
@@ -77,10 +76,10 @@ CUTS = (
     Cut("curly", (0.045, 0.080), 0.55, 0.020, "side", 0.08, 0.6, 0.6, steps=9, curl=0.005, clump=0.7, cling=0.2,
         count=4000, often=(1.5, 1.0), melanin=(0.8, 2.0)),
     Cut("afro", (0.030, 0.060), 0.95, 0.040, "whorl", 0.0, 0.9, 0.8, steps=7, curl=0.006, clump=0.0, cling=0.0,
-        turns=(1.5, 3.0), tip=1.1, gloss=0.15, often=(1.5, 1.2), melanin=(0.05, 2.5)),
+        turns=(1.5, 3.0), tip=1.1, often=(1.5, 1.2), melanin=(0.05, 2.5)),
     Cut("big afro", (0.055, 0.085), 0.97, 0.070, "whorl", 0.0, 0.95, 0.8, steps=9, curl=0.010, clump=0.0, cling=0.0,
-        turns=(2.5, 4.0), tip=1.1, gloss=0.15, often=(0.5, 0.8), melanin=(0.05, 1.5)),
-    Cut("locs", (0.10, 0.28), 0.40, 0.018, "side", 0.16, steps=11, clump=0.97, lock=40, drift=(-0.1, 0.1), gloss=0.15,
+        turns=(2.5, 4.0), tip=1.1, often=(0.5, 0.8), melanin=(0.05, 1.5)),
+    Cut("locs", (0.10, 0.28), 0.40, 0.018, "side", 0.16, steps=11, clump=0.97, lock=40, drift=(-0.1, 0.1),
         opening=0.9, often=(0.6, 0.6), melanin=(0.1, 2.0)),
     Cut("ponytail", (0.26, 0.30), 0.12, 0.005, "back", tie="ponytail", steps=12, clump=0.2, often=(0.15, 1.5)),
     Cut("high ponytail", (0.26, 0.30), 0.1, 0.004, "back", tie="high ponytail", steps=12, clump=0.2, often=(0.1, 1.2)),

@@ -10,7 +10,6 @@ from data.synthetic import hair
 from data.synthetic.portraits.hair_colours import DyedStrands
 
 BLOCK = 512  # strands
-ROOT_SHADE = 0.7  # of the colour: near the skin, hair lies in the shade of other hair
 
 
 def move_strands(strands: DyedStrands, triangles: np.ndarray, rest: np.ndarray, moved: np.ndarray) -> np.ndarray:
@@ -45,12 +44,3 @@ def ribbons(points: np.ndarray, widths: np.ndarray) -> tuple[np.ndarray, np.ndar
         vertices[block] = sides.reshape(-1, size * 2, 3)
         tangents[block] = along.reshape(-1, size * 2, 3)
     return vertices.reshape(-1, 3), tangents.reshape(-1, 3)
-
-
-def ribbon_colours(strands: DyedStrands) -> np.ndarray:
-    """(S * K * 2, 3) float32 linear albedo of the vertices that `ribbons` makes: from the roots' to the tips', shaded
-    near the roots."""
-    along = np.linspace(0.0, 1.0, strands.points.shape[1], dtype=np.float32)[None, :, None]
-    colours = strands.colours[:, None] + along * (strands.tips - strands.colours)[:, None]
-    colours *= np.float32(ROOT_SHADE) + np.float32(1 - ROOT_SHADE) * np.minimum(np.float32(1.5) * along, np.float32(1))
-    return np.repeat(colours, 2, axis=1).reshape(-1, 3)

@@ -23,18 +23,13 @@ class Hairdo:
     """All of a person's hair on the mean head.
 
     scalp: moves with the head; others: follow the skin; `triangle` counts the head's `skin_triangles`
-    cover: 0..1, how far the scalp takes the hair's colour
-    paint: (V, 4) float32 on the skin's vertices: linear albedo that shows from below hair, and its share 0..1, cover
-    included, or that of a beard
-    colour: (3,) float32 linear albedo at the roots; gloss: 0 dull .. 1 wet; cut: name of the Cut, or "bald"
+    paint: (V, 4) float32 on the skin's vertices: linear albedo that shows from below hair, and its share 0..1
+    cut: name of the Cut, or "bald"
     """
 
     scalp: DyedStrands | None
     others: tuple[DyedStrands, ...]
-    cover: float
     paint: np.ndarray
-    colour: np.ndarray
-    gloss: float
     cut: str
 
 
@@ -57,10 +52,10 @@ def grow(
     if cut is None:
         shaven = rng.random() < (0.06 if masculine else 0.01)
         cut = None if shaven else _draw_cut(rng, melanin, masculine, bald)
-    scalp, cover, gloss = None, 0.35 * rng.random(), 0.3
+    scalp, cover = None, 0.35 * rng.random()
     if cut is not None:
         scalp = grow_scalp(rng, bed, cut, mask, colours)
-        cover, gloss = (0.8 if cut.name == "buzz" else 1.0), cut.gloss
+        cover = 0.8 if cut.name == "buzz" else 1.0
     groups = [grow_brows(rng, bed, colours, masculine), grow_lashes(rng, bed, colours, masculine)]
     beard = grow_beard(rng, bed, colours, masculine)
     colour = colours.roots.mean(axis=0)
@@ -69,7 +64,7 @@ def grow(
         _paint(paint, bed, strands)
     others = tuple(strands for group in (*groups, beard) for strands in group if len(strands.points))
     name = cut.name if cut is not None else "bald"
-    return Hairdo(scalp, others, float(cover), paint.astype(np.float32), colour, gloss, name)
+    return Hairdo(scalp, others, paint.astype(np.float32), name)
 
 
 def _paint(paint: np.ndarray, bed: HairBed, strands: DyedStrands) -> None:

@@ -1,7 +1,6 @@
 """How a person on a scan-based head looks: the colours and textures made from traits."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,11 +11,7 @@ from data.synthetic.portraits.masks import colour_masks
 from data.synthetic.portraits.mouth import MouthPainter
 from data.synthetic.portraits.skin import SkinPainter
 from data.synthetic.portraits.skin_texture import SkinTexturePainter
-from data.synthetic.portraits.texels import DETAIL_MEAN
 from data.synthetic.portraits.traits import Traits, draw_traits
-
-COVERED = ("scalp", "beard", "moustache", "brows")  # masks of the places that hair covers
-ROOTS = 0.7  # colour of the skin below thick hair, in shares of the hair's
 
 
 @dataclass(frozen=True)
@@ -41,7 +36,6 @@ class Looks:
     def __init__(self, head: Head) -> None:
         self._source = head.source
         masks = hair_masks(head) | colour_masks(head)
-        self._covered = {name: np.clip(1.5 * masks[name][head.source], 0.0, 1.0) for name in COVERED}
         self._skin = SkinPainter(head, masks)
         self._texture = SkinTexturePainter(head, masks)
         self._eyes = EyePainter(head)
@@ -64,14 +58,3 @@ class Looks:
             EYES: self._eyes.paint(rng, traits),
         }
         return Look(traits, albedo[self._source], gloss[self._source], textures)
-
-    def cover(self, look: Look, colour: np.ndarray, shares: Mapping[str, float]) -> Look:
-        """The look with the skin below hair in its colour (3,), linear, which hides that strands are too few.
-
-        shares: how much of it shows, 0 shaven .. 1 thick, by masks of COVERED: {"scalp": 0.9, "beard": 0.4}
-        """
-        share = sum(np.float32(amount) * self._covered[name] for name, amount in shares.items())
-        share = np.clip(share, 0.0, 0.97)[:, None]
-        roots = (ROOTS / DETAIL_MEAN * colour).astype(np.float32)
-        albedo = look.albedo + share * (roots - look.albedo)
-        return replace(look, albedo=albedo, gloss=look.gloss * (1.0 - 0.7 * share[:, 0]))

@@ -169,7 +169,7 @@ def test_age_makes_grey_and_bald(bed):
         colours, covers = [], []
         for seed in range(12):
             hairdo = grow(np.random.default_rng(seed), bed, BROWN, 0.4, True, age, cut_of("buzz"))
-            colours.append(hairdo.colour[0] / hairdo.colour[2])
+            colours.append(hairdo.paint[0, 0] / hairdo.paint[0, 2])
             covers.append(hairdo.paint[bed.masks["scalp"] > 0.9, 3].mean())
         return np.mean(colours), np.mean(covers)
 
@@ -215,13 +215,3 @@ def test_blocks_are_what_the_whole_is():
     ):
         assert got.dtype == np.float32
         np.testing.assert_allclose(got, wanted, atol=1e-6)
-
-
-def test_colours_go_from_root_to_tip():
-    strands, _, _ = made_up_strands(3, 4)
-    colours = hair_ribbons.ribbon_colours(strands).reshape(3, 4, 2, 3)
-    np.testing.assert_array_equal(colours[:, :, 0], colours[:, :, 1])
-    np.testing.assert_allclose(colours[:, -1, 0], strands.tips, rtol=1e-6)
-    np.testing.assert_allclose(colours[:, 0, 0], 0.7 * strands.colours, rtol=1e-6)
-    middle = (strands.colours + (strands.tips - strands.colours) / 3) * (0.7 + 0.3 * 0.5)
-    np.testing.assert_allclose(colours[:, 1, 0], middle, rtol=1e-5)

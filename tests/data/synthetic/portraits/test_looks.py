@@ -231,20 +231,6 @@ def test_teeth_are_light_and_darker_behind(head, looks, plain):
     assert (yellow[:, 2] < yellow[:, 0]).all()
 
 
-def test_cover_takes_the_hairs_colour(head, looks, plain):
-    look = looks.paint(np.random.default_rng(0), plain)
-    hair = np.float32([0.02, 0.3, 0.02])
-    covered = looks.cover(look, hair, {"scalp": 1.0})
-    crown = np.argmax(head.mean[head.source, 1])
-    assert covered.albedo[crown, 1] > 5 * covered.albedo[crown, 0]
-    nose = np.flatnonzero(head.source == head.landmarks68[30])
-    np.testing.assert_array_equal(covered.albedo[nose], look.albedo[nose])
-    assert covered.albedo.dtype == np.float32
-    np.testing.assert_array_equal(looks.cover(look, hair, {"scalp": 0.0}).albedo, look.albedo)
-    with pytest.raises(KeyError, match="ears"):
-        looks.cover(look, hair, {"ears": 1.0})
-
-
 def test_wrinkles_come_with_strength():
     marks = np.random.default_rng(0).uniform(60, 200, (68, 2))
     amounts = [draw_wrinkles(np.random.default_rng(2), marks, 256, strength).clip(0).sum() for strength in (0.0, 1.0)]

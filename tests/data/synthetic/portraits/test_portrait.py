@@ -11,6 +11,7 @@ from data.synthetic.portraits.light import Lights, draw_lights, surroundings
 from data.synthetic.portraits.outfit import make_outfit
 from data.synthetic.portraits.pieces import Piece
 from data.synthetic.portraits.portrait import Frame, Mesh, draw_portrait, join, whole_frame
+from data.synthetic.portraits.texels import DETAIL_MEAN
 from Sim3DR import vertex_visibility
 from tests.portraits import RECIPE, portrait_world
 from util.camera import project, screen_vertices, transform
@@ -161,3 +162,16 @@ def test_what_is_before_the_face_hides_it(world, people, distance, shown):
     assert changed.any() == shown
     if shown:
         assert (green[inside][:, 1] > 5 * green[inside][:, 2]).all()
+
+
+def test_skin_below_hair_takes_its_colour(world):
+    studio = world.studio
+    head, character = studio.head, studio.draw_character(np.random.default_rng(0))
+    paint = np.zeros_like(character.hairdo.paint)
+    crown = int(head.mean[head.skin, 1].argmax())
+    paint[crown] = [0.02, 0.3, 0.04, 1.0]
+    look = studio.paint_below(character.look, replace(character.hairdo, paint=paint))
+    # what is drawn is the albedo times a texel, which is DETAIL_MEAN on average
+    np.testing.assert_allclose(DETAIL_MEAN * look.albedo[head.source == crown], [[0.02, 0.3, 0.04]], rtol=1e-6)
+    assert (look.gloss[head.source == crown] < character.look.gloss[head.source == crown]).all()
+    np.testing.assert_array_equal(look.albedo[head.source != crown], character.look.albedo[head.source != crown])
