@@ -29,8 +29,8 @@ from util.predictor import Predictor
 # What step00 is told of each world beside what is common to all, and step02 of training on it.
 WORLDS = {
     "procedural": ("", ""),
-    "scans": ("--face_model {face_model} --poses wide", ""),
-    "scans, streamed": ("--face_model {face_model} --poses wide", "--dataset synthetic"),
+    "scans": ("--face_model {face_model}", ""),
+    "scans, streamed": ("--face_model {face_model}", "--dataset synthetic"),
 }
 # The columns of the table: title -> key of a figure, and its decimals.
 COLUMNS = {
