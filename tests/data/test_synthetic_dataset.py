@@ -202,7 +202,7 @@ def test_samples_have_names(root):
 
 # In a process of its own: draws by one process, says what it drew and who draws, and goes on until it is interrupted.
 ENDLESS = """
-import hashlib, sys
+import hashlib, signal, sys
 from pathlib import Path
 from data.synthetic_dataset import SyntheticDataset
 from data.wcpa import WcpaRoot
@@ -210,6 +210,7 @@ from util.errors import run_step
 from util.mesh import read_topology
 
 def main():
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is born to ignore it
     dataset = SyntheticDataset(WcpaRoot(sys.argv[1]), [], read_topology(Path(sys.argv[2])), ["local"], 32, True,
                                epoch_samples=4000, num_workers=1)
     for batch in dataset.batches(4):

@@ -311,7 +311,7 @@ def test_the_options_of_a_run_give_the_run_again(write, gpu):
 def test_the_options_of_a_run_are_for_training_alone(refuse):
     options, _ = parse_train_options(["--data_root", "D"])
     message = refuse(json.dumps(plain(options)), parser=parse_eval_options)
-    assert message.startswith("config run.yml: unknown stream dataset memo resume img_size epochs ")
+    assert message.startswith("config run.yml: unknown stream dataset memo resume img_size epoch_samples epochs ")
     assert "; known are based_on aggregate batch_size cache_dir " in message
 
 
