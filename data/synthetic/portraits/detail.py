@@ -27,10 +27,10 @@ def coarse_head(head: Head) -> Head:
     graph = coo_matrix((lengths, (edges[:, 0], edges[:, 1])), (len(drawn), len(drawn))).tocsr().maximum(0)
     nearest = dijkstra(graph, directed=False, indices=kept, min_only=True, return_predecessors=True)[2]
     joined = nearest[head.drawn_triangles]
-    whole = (joined[:, 0] != joined[:, 1]) & (joined[:, 1] != joined[:, 2]) & (joined[:, 2] != joined[:, 0])
-    whole[whole] = np.isin(
-        np.arange(whole.sum()), np.unique(np.sort(joined[whole], axis=1), axis=0, return_index=True)[1]
-    )
+    first, second, third = head.source[joined].T  # on a seam two drawn vertices may be one of the head's
+    whole = (first != second) & (second != third) & (third != first)
+    corners = np.sort(head.source[joined[whole]], axis=1)
+    whole[whole] = np.isin(np.arange(len(corners)), np.unique(corners, axis=0, return_index=True)[1])  # each once
     return with_triangles(head, joined[whole], head.surface[whole])
 
 
