@@ -106,7 +106,8 @@ def make_world(options: argparse.Namespace, world: str) -> None:
         told = {"data_root": root, "num_test_subjects": 1, "seed": SEED, "topology": options.second_root}
         told |= {name: getattr(options, name) for name in ("num_subjects", "num_actions", "frames", "image_size")}
         told["num_workers"] = max(1, options.num_workers)
-        call("step00_synthesize.py", [*words(told), *WORLDS[world][0].format(face_model=options.face_model).split()])
+        own = [word.format(face_model=options.face_model) for word in WORLDS[world][0].split()]
+        call("step00_synthesize.py", [*words(told), *own])
     if not (cache / "source.json").exists():
         told = {"data_root": root, "cache_dir": cache, "num_workers": options.num_workers}
         call("step01_preparation.py", words(told))

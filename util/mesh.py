@@ -78,6 +78,11 @@ def read_topology(resources: Path, symmetric: bool = True) -> Topology:
         raise InputError(f"{resources}: {error}") from None
 
 
+def find_topology(path: Path) -> Topology:
+    """The topology of a data root, or of a folder with example.obj and kpt_ind.npy. Raises as `read_topology`."""
+    return read_topology(path / "resources" if (path / "resources").is_dir() else path)
+
+
 def find_mirror(template: np.ndarray) -> np.ndarray:
     """(N,) int64: for each vertex of an x-symmetric template (N, 3) the index of its mirror image.
 

@@ -9,7 +9,7 @@ import numpy as np
 from data.synthetic.shape import FaceModel, Part, procedural_face, skin_of
 from util.carrying import Carried, carry, rigid_to
 from util.errors import InputError
-from util.mesh import Topology, read_topology
+from util.mesh import Topology, find_topology
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,8 @@ def face_with(path: Path | None) -> FaceModel:
     face = procedural_face()
     if path is None:
         return face
-    folder = path / "resources" if (path / "resources").is_dir() else path
-    topology = read_topology(folder)
+    topology = find_topology(path)
     try:
         return carry_onto(face, topology)
     except InputError as error:
-        raise InputError(f"topology {folder}: {error}") from None
+        raise InputError(f"topology {path}: {error}") from None

@@ -25,7 +25,7 @@ from data.synthetic.worlds import Drawn
 from util.carrying import carry, rigid_to
 from util.errors import InputError
 from util.ict_files import read_ict
-from util.mesh import Topology, read_topology
+from util.mesh import Topology, find_topology
 
 QUALITY = (80, 98)  # of a data root's JPEG files
 # With wide poses, how often a face does what people on photographs do rather than the action.
@@ -113,11 +113,7 @@ def make_portrait_world(recipe: Recipe, coarse: bool = False) -> PortraitWorld:
     if missing or not len(model.uv):
         told = f"no {', '.join(missing)}" if missing else "none"
         raise InputError(f"face model {recipe.face_model}: wanted texture places and all regions of a head, got {told}")
-    if recipe.topology is None:
-        topology = procedural_face().topology
-    else:
-        folder = Path(recipe.topology)
-        topology = read_topology(folder / "resources" if (folder / "resources").is_dir() else folder)
+    topology = procedural_face().topology if recipe.topology is None else find_topology(Path(recipe.topology))
     R, t = rigid_to(topology.template[topology.keypoints], model.neutral[model.landmarks68])
     head = make_head(model, R.T, -t @ R.T)
     try:

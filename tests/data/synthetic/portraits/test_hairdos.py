@@ -1,7 +1,6 @@
 """Hair of a scan-based head, on the real model where it is at hand."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,18 +13,8 @@ from data.synthetic.portraits.hair_colours import DyedStrands, draw_colours
 from data.synthetic.portraits.hair_cuts import CUTS
 from data.synthetic.portraits.hair_laying import LOWEST, make_bed, spread_roots
 from data.synthetic.portraits.hairdos import grow, thin
-from data.synthetic.portraits.head import make_head
-from util.ict_files import read_ict
 
-FACEKIT = Path(__file__).parents[5] / "shared" / "ict_facekit"
 BROWN = np.float32([0.09, 0.045, 0.022])
-
-
-@pytest.fixture(scope="module")
-def head():
-    if not FACEKIT.is_dir():
-        pytest.skip(f"no {FACEKIT}")
-    return make_head(read_ict(FACEKIT), np.eye(3), np.array([0.0, 0.0, -0.03]))
 
 
 @pytest.fixture(scope="module")

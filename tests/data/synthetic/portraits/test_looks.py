@@ -1,7 +1,6 @@
 """Masks, skin, eyes and mouth of a scan-based head, on the real model where it is at hand."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,26 +8,17 @@ from scipy.spatial import cKDTree
 
 from data.synthetic.appearance import IRIS_COLOURS, pigment_colour
 from data.synthetic.noise import to_linear
-from data.synthetic.portraits.head import EYES, FACE, GUMS, SCALP, TEETH, make_head
+from data.synthetic.portraits.head import EYES, FACE, GUMS, SCALP, TEETH
 from data.synthetic.portraits.looks import Looks
 from data.synthetic.portraits.masks import border, colour_masks, outline
 from data.synthetic.portraits.texels import DETAIL_MEAN
 from data.synthetic.portraits.traits import NO_MAKE_UP, draw_traits
 from data.synthetic.portraits.wrinkles import draw_wrinkles
-from util.ict_files import read_ict
 
-FACEKIT = Path(__file__).parents[5] / "shared" / "ict_facekit"
 PLAIN = {  # nothing but one even tone
     "blotches": 0.0, "flush": 0.0, "tan": 0.0, "rings": 0.0, "freckles": 0.0, "moles": 0, "wrinkles": 0.0, "pores": 0.0,
     "stubble": 0.0, "brows": 0.0, "vitiligo": 0.0, "birthmark": 0.0, "age": 0.0, "make_up": NO_MAKE_UP,
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def head():
-    if not FACEKIT.is_dir():
-        pytest.skip(f"no {FACEKIT}")
-    return make_head(read_ict(FACEKIT), np.eye(3), np.array([0.0, 0.0, -0.03]))
 
 
 @pytest.fixture(scope="module")

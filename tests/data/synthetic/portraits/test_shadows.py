@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from data.synthetic.portraits.head import Head, make_head
 from data.synthetic.portraits.light import Lamp, Lights, surroundings
 from data.synthetic.portraits.shadows import (
     Shadow,
@@ -19,7 +18,6 @@ from data.synthetic.portraits.shadows import (
     open_transfer,
     reach,
 )
-from util.ict_files import read_ict
 
 FACEKIT = Path(__file__).parents[5] / "shared" / "ict_facekit"
 needs_head = pytest.mark.skipif(not FACEKIT.is_dir(), reason="no ICT-FaceKit beside the project")
@@ -33,11 +31,6 @@ def disc(radius: float, height: float) -> tuple[np.ndarray, np.ndarray]:
     index = np.arange(1, 65)
     triangles = np.stack([np.zeros(64, int), index, np.roll(index, -1)], axis=1)
     return np.concatenate([[[0, height, 0]], rim]).astype(np.float32), triangles.astype(np.int32)
-
-
-@pytest.fixture(scope="module")
-def head() -> Head:
-    return make_head(read_ict(FACEKIT), np.eye(3), np.array([0.0, 0.0, -0.03]))
 
 
 @pytest.fixture(scope="module")

@@ -14,20 +14,13 @@ from data.synthetic.portraits.face_masks import draw_mask
 from data.synthetic.portraits.fitting import make_fitting
 from data.synthetic.portraits.glasses import draw_glasses
 from data.synthetic.portraits.hats import EVERYTHING, HATS, NOTHING, Cover
-from data.synthetic.portraits.head import make_head
 from data.synthetic.portraits.objects import draw_object
 from Sim3DR import get_normal, rasterize_buffers
-from util.ict_files import read_ict
 
 COMPACT = Path(__file__).parents[5] / "shared" / "ict_facekit" / "ict_facekit_compact.npz"
 needs_model = pytest.mark.skipif(not COMPACT.is_file(), reason=f"no {COMPACT}")
 SKIN = np.float32([0.5, 0.35, 0.28])
 SIDE = 160  # pixels of test pictures
-
-
-@pytest.fixture(scope="module")
-def head():
-    return make_head(read_ict(COMPACT), np.eye(3), np.array([0.0, 0.0, -0.03]))
 
 
 @pytest.fixture(scope="module")
